@@ -1,0 +1,1 @@
+"""nnU-Net for electron-microscopy connectomics."""

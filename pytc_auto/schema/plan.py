@@ -1,0 +1,366 @@
+"""plan.yaml: every decision, each with the rule and the numbers that made it. No field has a default."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from pytc_auto.geometry import AXES, Symmetry, Zyx, cutting_axis, symmetry_group, zyx
+from pytc_auto.schema.dataset import Task, VoxelSize
+from pytc_auto.schema.document import Document, Part
+
+PositiveZyx = tuple[PositiveInt, PositiveInt, PositiveInt]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Precision = Literal["bf16", "fp16", "fp32"]
+Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
+
+
+class Machine(Part):
+    """What the plan is made for. An input of the planner."""
+
+    memory_gb: PositiveFloat
+    device: Literal["cpu", "cuda"]
+    seconds: PositiveFloat | None = Field(description="wall clock for one fold, everything included; null: unlimited")
+    seconds_per_step: PositiveFloat = Field(description="time of one training step of the reference network (planning/cost.py)")
+    precision: Precision = Field(description="the fastest sound precision on this machine")
+    source: Literal["preset", "measured"]
+
+
+class InstanceLabels(Part):
+    """Each id is an object."""
+
+    kind: Literal["instances"]
+    background: list[int]
+    unlabeled: list[int]
+    erode_nm: NonNegativeFloat
+
+
+class ClassLabels(Part):
+    """Each value is a class. Class i of the network is the i-th value; outputs use the values."""
+
+    kind: Literal["classes"]
+    values: dict[int, str] = Field(min_length=2, max_length=255)
+    unlabeled: list[int]
+
+
+Labels = Annotated[InstanceLabels | ClassLabels, Field(discriminator="kind")]
+
+
+class Intensity(Part):
+    """One clip and scale for the whole data set, in training and prediction alike."""
+
+    clip: tuple[float, float]
+    scale: tuple[float, PositiveFloat] = Field(description="subtract, divide")
+
+
+class Network(Part):
+    """Topology, one entry per stage, fine to coarse."""
+
+    kind: Literal["unet", "mednext"]
+    features: list[PositiveInt] = Field(min_length=1)
+    strides: list[PositiveZyx]
+    kernels: list[PositiveZyx]
+    blocks: list[PositiveInt]
+
+    @property
+    def divisor(self) -> Zyx:
+        """What a patch must divide by, per axis."""
+        return zyx([math.prod(s[i] for s in self.strides) for i in range(3)])
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> Self:
+        stages = len(self.features)
+        for name in ("strides", "kernels", "blocks"):
+            if len(getattr(self, name)) != stages:
+                raise ValueError(f"{name} has {len(getattr(self, name))} stages, features has {stages}. Give one entry per stage")
+        if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
+            raise ValueError(f"kernels must be odd on each axis, got {self.kernels}")
+        if set(self.strides[0]) != {1}:
+            raise ValueError(f"the first stage's stride must be [1, 1, 1], got {list(self.strides[0])}")
+        return self
+
+
+class AffinityHead(Part):
+    """Does voxel v belong to the same instance as v + offset? One channel per offset."""
+
+    kind: Literal["affinities"]
+    offsets: list[tuple[int, int, int]] = Field(min_length=3)
+    loss: Literal["balanced_bce"]
+    weight: PositiveFloat
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return len(self.offsets)
+
+
+class BinaryHead(Part):
+    """foreground: inside any instance; boundary: within ``width_nm`` of another instance or of background."""
+
+    kind: Literal["foreground", "boundary"]
+    width_nm: NonNegativeFloat = Field(description="of the boundary, across; 0 for foreground")
+    loss: Literal["dice_bce"]
+    weight: PositiveFloat
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return 1
+
+
+class ClassHead(Part):
+    """One channel per class, in the order of the labels' values."""
+
+    kind: Literal["classes"]
+    class_weights: list[PositiveFloat] = Field(min_length=2, description="of the cross entropy")
+    loss: Literal["dice_ce"]
+    weight: PositiveFloat
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return len(self.class_weights)
+
+
+Head = Annotated[AffinityHead | BinaryHead | ClassHead, Field(discriminator="kind")]
+
+
+class Sampling(Part):
+    """What one optimizer step sees, and how many there are."""
+
+    batch: PositiveInt
+    accumulate: PositiveInt
+    steps: PositiveInt
+    validate_every: PositiveInt = Field(description="steps between two validations")
+    foreground_share: Probability = Field(description="share of crops drawn around a rare or foreground voxel")
+    seed: NonNegativeInt
+
+
+class Affine(Part):
+    """Rotation and scaling in nanometers."""
+
+    probability: Probability
+    rotation_degrees: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = Field(description="at most, about z, y, x")
+    scale: NonNegativeFloat = Field(lt=0.5, description="at most this much larger or smaller")
+
+
+class GrayValues(Part):
+    """Contrast, brightness (in standard deviations) and gamma of the whole crop."""
+
+    probability: Probability
+    contrast: NonNegativeFloat
+    brightness: NonNegativeFloat
+    gamma: NonNegativeFloat
+
+
+class Noise(Part):
+    """Gaussian noise; sigma at most, in standard deviations of the data."""
+
+    probability: Probability
+    sigma: NonNegativeFloat
+
+
+class Blur(Part):
+    """Gaussian blur in the plane of the sections (isotropic data: on all axes); sigma at most, in nm."""
+
+    probability: Probability
+    sigma_nm: NonNegativeFloat
+
+
+class SectionGrayValues(Part):
+    """Contrast and brightness drawn for each section along the cutting axis."""
+
+    probability: Probability
+    contrast: NonNegativeFloat
+    brightness: NonNegativeFloat
+
+
+class SectionShift(Part):
+    """One section (slip) or all from one on (step) move in the plane by at most ``shift_nm``."""
+
+    probability: Probability
+    shift_nm: NonNegativeFloat
+
+
+class MissingSection(Part):
+    """A section is blank; probability per section."""
+
+    probability: Probability
+
+
+class Effects(Part):
+    """What is done to a crop, in this order; an effect that is null is off."""
+
+    affine: Affine | None
+    section_shift: SectionShift | None
+    intensity: GrayValues | None
+    section_intensity: SectionGrayValues | None
+    missing_section: MissingSection | None
+    blur: Blur | None
+    noise: Noise | None
+
+
+class Augmentation(Part):
+    """How crops are varied."""
+
+    symmetries: PositiveInt = Field(description="order of the symmetry group: 1, or all that the plan's geometry allows")
+    effects: Effects
+
+
+class Optimizer(Part):
+    """AdamW with a learning rate that follows a cosine over the steps; weights averaged exponentially (EMA)."""
+
+    kind: Literal["adamw"]
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    schedule: Literal["cosine"]
+    warmup_steps: NonNegativeInt
+    clip_norm: PositiveFloat
+    ema: Annotated[float, Field(ge=0, lt=1)]
+
+
+class SlabFolds(Part):
+    """One volume is divided along an axis: ``count`` slabs, one held out per fold."""
+
+    kind: Literal["slab"]
+    axis: Literal["z", "y", "x"]
+    count: PositiveInt = Field(description="folds; 1: one 75/25 division")
+    train: Annotated[float, Field(gt=0, lt=1)] = Field(description="share of the axis before the guard is taken")
+    guard: NonNegativeInt = Field(description="voxels between training and validation")
+
+
+class VolumeFolds(Part):
+    """Whole volumes are held out: volume i in fold i modulo ``count``."""
+
+    kind: Literal["volumes"]
+    count: Annotated[int, Field(ge=2)]
+
+
+Folds = Annotated[SlabFolds | VolumeFolds, Field(discriminator="kind")]
+
+
+class Inference(Part):
+    """How a volume is predicted."""
+
+    overlap: Annotated[float, Field(ge=0, le=0.75)]
+    blending: Literal["gaussian"]
+    symmetries: PositiveInt = Field(description="predictions averaged per patch")
+    block: PositiveZyx
+
+
+class Decoder(Part):
+    """Prediction to segmentation. Each kind's parameters are chosen from the grid on validation data by the metric."""
+
+    kinds: list[Literal["agglomerate", "mutex", "seeded", "argmax"]] = Field(min_length=1)
+    grid: dict[str, list[float]]
+    metric: Literal["voi", "dice", "ap"]
+
+
+class Memory(Part):
+    """Of one training step."""
+
+    bytes: PositiveInt
+    source: Literal["estimate", "probe"]
+
+
+class Why(Part):
+    """The rule that made a decision, with its numbers."""
+
+    rule: str
+    numbers: Numbers
+
+
+class Plan(Document):
+    """All decisions. Written by the planner; a person may edit it."""
+
+    format_version: Literal[1]
+    name: str
+    task: Task
+    machine: Machine
+    voxel_size_nm: VoxelSize
+    working_scale: PositiveZyx
+    labels: Labels
+    intensity: Intensity
+    patch: PositiveZyx
+    network: Network
+    precision: Precision
+    heads: list[Head] = Field(min_length=1)
+    sampling: Sampling
+    augmentation: Augmentation
+    optimizer: Optimizer
+    folds: Folds
+    inference: Inference
+    decoder: Decoder
+    memory: Memory
+    why: dict[str, Why]
+
+    @property
+    def working_voxel_size_nm(self) -> tuple[float, float, float]:
+        """Voxel size of the grid the network sees."""
+        z, y, x = (s * w for s, w in zip(self.voxel_size_nm, self.working_scale, strict=True))
+        return z, y, x
+
+    @property
+    def cutting_axis(self) -> int:
+        """Index of the coarsest axis, z on ties."""
+        return cutting_axis(self.working_voxel_size_nm)
+
+    @property
+    def channels(self) -> int:
+        """Output channels of the network: all heads, in order."""
+        return sum(head.channels for head in self.heads)
+
+    @property
+    def offsets(self) -> list[Zyx]:
+        """Offsets of the affinity head; empty without one."""
+        return [zyx(o) for head in self.heads if head.kind == "affinities" for o in head.offsets]
+
+    @property
+    def symmetry_group(self) -> tuple[Symmetry, ...]:
+        """All symmetries that the plan's geometry allows, the identity first."""
+        return symmetry_group(
+            self.working_voxel_size_nm,
+            self.patch,
+            per_axis=[*self.network.strides, *self.network.kernels],
+            offsets=self.offsets,
+        )
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        faults = [*self._patch_faults(), *self._head_faults(), *self._why_faults()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _patch_faults(self) -> list[str]:
+        return [
+            f"patch is {n} voxels on {axis}, but network.strides divide {axis} by {d}. "
+            f"Use {max(d, n // d * d)} or {(n // d + 1) * d}, or pool {axis} less"
+            for axis, n, d in zip(AXES, self.patch, self.network.divisor, strict=True)
+            if n % d
+        ]
+
+    def _head_faults(self) -> list[str]:
+        faults = []
+        for number, head in enumerate(self.heads):
+            if (head.kind == "classes") != (self.labels.kind == "classes"):
+                faults.append(f"heads.{number}: kind {head.kind} does not go with labels of kind {self.labels.kind}")
+            if head.kind == "classes" and self.labels.kind == "classes" and head.channels != len(self.labels.values):
+                classes = len(self.labels.values)
+                faults.append(f"heads.{number}: class_weights has {head.channels} values, labels.values has {classes}")
+            if head.kind == "affinities":
+                faults += [
+                    f"heads.{number}: offset {list(o)} reaches outside the patch {list(self.patch)}. Shorten it"
+                    for o in head.offsets
+                    if any(abs(i) >= n for i, n in zip(o, self.patch, strict=True)) or not any(o)
+                ]
+        return faults
+
+    def _why_faults(self) -> list[str]:
+        decided = set(type(self).model_fields) - {"format_version", "name", "machine", "voxel_size_nm", "why"}
+        given = {key.split(".")[0] for key in self.why}
+        missing, unknown = sorted(decided - given), sorted(given - set(type(self).model_fields))
+        faults = [f"why has no entry for {', '.join(missing)}. Add the rule, or 'by hand'"] if missing else []
+        return faults + ([f"why explains unknown fields: {', '.join(unknown)}"] if unknown else [])
