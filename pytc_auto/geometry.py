@@ -146,7 +146,7 @@ class Symmetry:
         """Transform an array that ends in z, y, x. Gives a view."""
         lead = array.ndim - 3
         moved = array.transpose(*range(lead), *(lead + a for a in self.axes))
-        return np.flip(moved, [lead + i for i, f in enumerate(self.flips) if f])
+        return np.flip(moved, tuple(lead + i for i, f in enumerate(self.flips) if f))
 
     @property
     def inverse(self) -> Symmetry:

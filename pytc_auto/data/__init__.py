@@ -1,0 +1,1 @@
+"""Where to sample, the crops, and the data module."""
