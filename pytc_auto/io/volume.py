@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.geometry import Box, Zyx, ZyxFloat
+from pytc_auto.errors import DataError, PytcError
+from pytc_auto.geometry import Box, Zyx, ZyxFloat, zyx
 
 Array = npt.NDArray[Any]
+
+CACHE_BYTES = 128 * 2**20
+"""How much a volume that must decode whole sections keeps of them, in each process."""
 
 
 class Volume(ABC):
@@ -45,7 +53,7 @@ class Volume(ABC):
         """
         if not self.box.contains(box):
             raise ValueError(f"{self.source}: box {box} is not inside {self.box}")
-        return np.ascontiguousarray(self._read(box))
+        return np.ascontiguousarray(self._read(box), dtype=self.dtype)
 
     @abstractmethod
     def _read(self, box: Box) -> Array:
@@ -64,6 +72,112 @@ class ArrayVolume(Volume):
 
     def _read(self, box: Box) -> Array:
         return self.array_zyx[box.slices].copy()
+
+
+class FileVolume(Volume):
+    """A volume in a file that is opened at the first read in each process and never pickled open."""
+
+    _opened: Any = None
+    _process: int = 0
+
+    @abstractmethod
+    def _open(self) -> Any:
+        """What reads are made from; its ``close`` is called, if it has one, when it is no longer needed."""
+
+    @abstractmethod
+    def _load(self, opened: Any, box: Box) -> Array:
+        """The voxels of a box that is inside the volume, not a view of the file."""
+
+    def _read(self, box: Box) -> Array:
+        with damaged(self.source):
+            if self._process != os.getpid():
+                self._close()
+                self._opened = self._open()
+                self._process = os.getpid()
+            return self._load(self._opened, box)
+
+    def _close(self) -> None:
+        close = getattr(self._opened, "close", None)
+        self._opened, self._process = None, 0
+        if close is not None:
+            close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_opened", "_process")}
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self._close()
+
+
+class SectionVolume(FileVolume):
+    """A file that can only be decoded section by section; the last decoded ones are kept."""
+
+    @abstractmethod
+    def _decoder(self) -> Callable[[int], Array]:
+        """A function that decodes section z, (Y, X)."""
+
+    def _open(self) -> Callable[[int], Array]:
+        section_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        return lru_cache(maxsize=max(1, CACHE_BYTES // max(1, section_bytes)))(self._decoder())
+
+    def _load(self, opened: Callable[[int], Array], box: Box) -> Array:
+        z, y, x = box.slices
+        loaded = np.empty(box.shape, self.dtype)
+        for i, section in enumerate(range(z.start, z.stop)):
+            loaded[i] = opened(section)[y, x]
+        return loaded
+
+
+@contextlib.contextmanager
+def damaged(source: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one error that names the file.
+
+    Raises:
+        DataError: Something that is not an error of ours was raised.
+    """
+    try:
+        yield
+    except PytcError:
+        raise
+    except Exception as error:
+        raise DataError(f"{source}: is truncated or damaged ({error}). Copy or export it again.") from error
+
+
+def colored(source: str, channels: int) -> DataError:
+    """What is said of an image with several samples per voxel."""
+    return DataError(
+        f"{source}: has {channels} channels (RGB or the like), a volume has one. "
+        "Convert it to gray, for example in Fiji (Image > Type > 8-bit) or with: magick IN -colorspace Gray OUT"
+    )
+
+
+def volume_shape(shape: Sequence[int], source: str) -> Zyx:
+    """Shape of a stored array as (Z, Y, X); a 2D image is one section.
+
+    Raises:
+        DataError: The array has neither two nor three axes, or holds nothing.
+    """
+    if len(shape) not in (2, 3):
+        raise DataError(
+            f"{source}: has {len(shape)} axes, shape {tuple(shape)}; a volume has three (z, y, x) or, as an image, two. "
+            "Store one channel and one time point."
+        )
+    if not all(shape):
+        raise DataError(f"{source}: is empty, shape {tuple(shape)}. Export it again.")
+    return zyx([1, *shape][-3:])
+
+
+def number_dtype(dtype: Any, source: str) -> np.dtype[Any]:
+    """The stored dtype in this machine's byte order.
+
+    Raises:
+        DataError: The values are not plain numbers.
+    """
+    found = np.dtype(dtype)
+    if found.kind not in "biuf":
+        raise DataError(f"{source}: holds values of type {found}; a volume holds integers, floats or booleans. Convert it.")
+    return found.newbyteorder("=")
 
 
 def in_memory(volume: Volume, limit_bytes: float = math.inf) -> Volume:

@@ -1,0 +1,1 @@
+"""How well a segmentation agrees with truth. Everything is computed from one contingency table."""

@@ -1,0 +1,147 @@
+"""All scores of a segmentation, in memory or block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pytc_auto.errors import DataError
+from pytc_auto.evaluation.contingency import Contingency, Labels, contingency, total
+from pytc_auto.evaluation.matching import average_precision
+from pytc_auto.evaluation.overlap import overlap
+from pytc_auto.evaluation.rand import adapted_rand
+from pytc_auto.evaluation.voi import voi
+from pytc_auto.geometry import Zyx, blocks
+from pytc_auto.io.volume import Volume
+
+Kind = Literal["instances", "classes"]
+Metric = Literal["voi", "dice", "ap"]
+MOST_CLASSES = 20
+BLOCK: Zyx = (32, 512, 512)
+
+
+def score(
+    segmentation_zyx: Labels,
+    truth_zyx: Labels,
+    *,
+    ignore_zyx: npt.NDArray[np.bool_] | None = None,
+    kind: Kind,
+    values: Sequence[int] = (),
+) -> dict[str, float]:
+    """All scores of one volume in memory.
+
+    Args:
+        segmentation_zyx: Instance ids or raw class values, (Z, Y, X), never negative.
+        truth_zyx: The same shape.
+        ignore_zyx: Voxels that nobody labeled; they do not count.
+        kind: What the labels are.
+        values: Raw values of the classes; none given: all that occur. Not used for instances.
+
+    Returns:
+        Score by name, as :func:`scores_from_table`.
+
+    Raises:
+        DataError: The shapes differ, or labels are not whole numbers from 0.
+    """
+    return scores_from_table(contingency(segmentation_zyx, truth_zyx, ignore_zyx), kind, values)
+
+
+def score_volumes(
+    segmentation: Volume,
+    truth: Volume,
+    kind: Kind | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, float]:
+    """All scores of two volumes, read block by block; memory is bounded by the block and the number of ids.
+
+    Args:
+        segmentation: Instance ids or raw class values.
+        truth: The same shape.
+        kind: What the labels are; None: found by :func:`guess_kind`.
+        progress: Called after every block with the blocks done and the blocks in all.
+
+    Raises:
+        DataError: The shapes differ, labels are not whole numbers from 0, or truth has no instance.
+    """
+    if segmentation.shape != truth.shape:
+        raise DataError(
+            f"{segmentation.source}: has shape {list(segmentation.shape)}, but {truth.source} has {list(truth.shape)}. "
+            "Compare volumes of one grid."
+        )
+    table = _table_of_blocks(segmentation, truth, progress)
+    kind = kind or guess_kind(table)
+    if kind == "instances" and not np.any(table.truth_ids):
+        raise DataError(f"{truth.source}: has no voxel that is not 0, so there is nothing to score. Give the volume with the truth.")
+    return scores_from_table(table, kind)
+
+
+def scores_from_table(table: Contingency, kind: Kind, values: Sequence[int] = ()) -> dict[str, float]:
+    """All scores of a kind of labels, by name.
+
+    instances: voi_split, voi_merge, voi (bits), adapted_rand (error) with _precision and _recall, and ap_50,
+    ap_75, ap (mean over IoU .5 to .95). Truth's background (0) is left out of VOI and Rand.
+    classes: dice/V and iou/V for every raw value V that occurs, mean_dice over these, mean_foreground_dice over
+    those that are not background (0, or the first value where there is no 0; 1 where no foreground occurs).
+    """
+    return _instance_scores(table) if kind == "instances" else _class_scores(table, values)
+
+
+def guess_kind(table: Contingency) -> Kind:
+    """Classes where segmentation and truth both hold at most 20 different values, else instances."""
+    most = max(len(table.segments.ids), len(table.truths.ids))
+    return "classes" if most <= MOST_CLASSES else "instances"
+
+
+def figure_of_merit(scores: dict[str, float], metric: Metric) -> float:
+    """The one number by which a checkpoint or a decoder is chosen; higher is better.
+
+    voi: minus the variation of information; dice: mean_foreground_dice; ap: ap.
+    """
+    if metric == "voi":
+        return -scores["voi"]
+    return scores["mean_foreground_dice" if metric == "dice" else "ap"]
+
+
+def _table_of_blocks(segmentation: Volume, truth: Volume, progress: Callable[[int, int], None] | None) -> Contingency:
+    """The sum over blocks; tables are merged once they outgrow the sum, so that merging stays cheap with many blocks."""
+    table, waiting = Contingency.empty(), list[Contingency]()
+    parts = list(blocks(truth.box, BLOCK))
+    for done, box in enumerate(parts, 1):
+        waiting.append(contingency(segmentation.read(box), truth.read(box)))
+        if sum(len(t.counts) for t in waiting) > len(table.counts):
+            table, waiting = total([table, *waiting]), []
+        if progress is not None:
+            progress(done, len(parts))
+    return total([table, *waiting])
+
+
+def _instance_scores(table: Contingency) -> dict[str, float]:
+    information, pairs, precision = voi(table), adapted_rand(table), average_precision(table)
+    return {
+        "voi_split": information.split,
+        "voi_merge": information.merge,
+        "voi": information.total,
+        "adapted_rand": pairs.error,
+        "adapted_rand_precision": pairs.precision,
+        "adapted_rand_recall": pairs.recall,
+        "ap_50": precision[50],
+        "ap_75": precision[75],
+        "ap": float(np.mean(list(precision.values()))),
+    }
+
+
+def _class_scores(table: Contingency, values: Sequence[int]) -> dict[str, float]:
+    found = overlap(table, values)
+    known = [int(v) for v in values] if len(values) else list(found)
+    background = 0 if 0 in known or not known else known[0]
+    dice = [o.dice for o in found.values()]
+    foreground = [o.dice for v, o in found.items() if v != background]
+    return {
+        **{f"dice/{v}": o.dice for v, o in found.items()},
+        **{f"iou/{v}": o.iou for v, o in found.items()},
+        "mean_dice": float(np.mean(dice)) if dice else 1.0,
+        "mean_foreground_dice": float(np.mean(foreground)) if foreground else 1.0,
+    }

@@ -1,0 +1,1 @@
+"""Fingerprint and machine to plan: arithmetic only, the same bytes anywhere."""

@@ -1,0 +1,130 @@
+"""How many steps fit into the time, and which patch and width make that enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pytc_auto.errors import BudgetError
+from pytc_auto.geometry import Zyx, patch_starts
+from pytc_auto.planning.cost import memory_bytes, relative_work
+from pytc_auto.planning.patch import Candidate
+from pytc_auto.schema.plan import Folds, Machine, SlabFolds
+
+LEAST_STEPS = 1500
+WANTED_STEPS = {"cpu": 4000, "cuda": 20000}
+UNLIMITED_STEPS = 50000
+LEAST_WIDTH = 8
+MEMORY_SHARE = 0.7
+STARTUP_SECONDS = 30.0
+SPARE_SHARE = 0.10
+"""Share of the time left for what cannot be foreseen on a machine that others use too."""
+DECODE_SECONDS_PER_MEGAVOXEL = 6.0
+TUNING_VALIDATIONS = 2.0
+"""The final tuning of the decoder costs about as much as this many validations."""
+MOST_VALIDATIONS = 8
+LEAST_VALIDATIONS = 3
+VALIDATION_SHARE = 0.15
+BATCHES = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What fits: batch, steps, and how often to validate."""
+
+    candidate: Candidate
+    batch: int
+    steps: int
+    validate_every: int
+    seconds_per_step: float
+    validation_seconds: float
+    bytes: int
+
+
+def fit_memory(candidate: Candidate, channels: int, machine: Machine) -> int | None:
+    """The largest batch of 1, 2, 4, 8 that fits, or None; a CPU takes 1."""
+    room = MEMORY_SHARE * machine.memory_gb * 1e9
+    fitting = [n for n in BATCHES if memory_bytes(candidate.network, candidate.patch, channels, n) <= room]
+    if not fitting:
+        return None
+    return 1 if machine.device == "cpu" else fitting[-1]
+
+
+def schedule(candidate: Candidate, batch: int, channels: int, machine: Machine, *, folds: Folds, extent: Zyx | None) -> Schedule:
+    """Steps and validations for one candidate in the machine's time."""
+    step = machine.seconds_per_step * relative_work(candidate.network, candidate.patch, channels, batch)
+    size = memory_bytes(candidate.network, candidate.patch, channels, batch)
+    validation = _validation_seconds(candidate, step / batch, folds, extent)
+    if machine.seconds is None:
+        return Schedule(candidate, batch, UNLIMITED_STEPS, UNLIMITED_STEPS // 20, step, validation, size)
+    room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
+    validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
+    steps = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
+    return Schedule(candidate, batch, steps, max(1, math.ceil(steps / validations)), step, validation, size)
+
+
+def choose(
+    options: Callable[[int], list[Candidate]],
+    channels: int,
+    machine: Machine,
+    width: int,
+    *,
+    folds: Callable[[Candidate], Folds],
+    extent: Zyx | None,
+) -> tuple[Schedule, str]:
+    """The first option that has the wanted steps, else the smallest patch, else a narrower network.
+
+    Args:
+        options: Candidates of a width, the largest field of view first.
+        channels: Of the network's output.
+        machine: Memory and time.
+        width: Features of the first stage to start from.
+        folds: How the data are divided for a candidate.
+        extent: Of the smallest volume.
+
+    Returns:
+        The schedule and what limited it: nothing, memory or time.
+
+    Raises:
+        BudgetError: The narrowest network on the smallest patch does not get its least steps, or does not fit the memory.
+    """
+    wanted, limit, last = WANTED_STEPS[machine.device], "nothing", None
+    while width >= LEAST_WIDTH:
+        for candidate in options(width):
+            batch = fit_memory(candidate, channels, machine)
+            if batch is None:
+                limit = "memory"
+                continue
+            last = schedule(candidate, batch, channels, machine, folds=folds(candidate), extent=extent)
+            if last.steps >= wanted:
+                return last, limit
+            limit = "time"
+        if last is not None and last.steps >= LEAST_STEPS:
+            return last, limit
+        width = width * 3 // 4 // 4 * 4
+    raise BudgetError(_refusal(last, machine))
+
+
+def _refusal(last: Schedule | None, machine: Machine) -> str:
+    if last is None:
+        return f"{machine.memory_gb:g} GB of memory hold no patch of the least size. Use a machine with more memory."
+    fixed = STARTUP_SECONDS + (LEAST_VALIDATIONS + TUNING_VALIDATIONS) * last.validation_seconds
+    needed = (LEAST_STEPS * last.seconds_per_step + fixed) / (1 - SPARE_SHARE)
+    return (
+        f"--max-time {(machine.seconds or 0) / 60:.1f}m is too little for this data set: "
+        f"{last.steps} steps fit, {LEAST_STEPS} are the least. Give at least {math.ceil(needed / 60)}m."
+    )
+
+
+def _validation_seconds(candidate: Candidate, step: float, folds: Folds, extent: Zyx | None) -> float:
+    """Prediction of the held-out data and its decoding; one forward pass is a third of a step."""
+    if extent is None:
+        return 60.0
+    region = list(extent)
+    if isinstance(folds, SlabFolds):
+        axis = "zyx".index(folds.axis)
+        share = 1 / folds.count if folds.count > 1 else 1 - folds.train
+        region[axis] = max(1, round(region[axis] * share))
+    patches = math.prod(len(patch_starts(e, n, max(1, n // 2))) for e, n in zip(region, candidate.patch, strict=True))
+    return patches * step / 3 + math.prod(region) / 1e6 * DECODE_SECONDS_PER_MEGAVOXEL

@@ -1,0 +1,31 @@
+"""How the data are divided into training and validation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pytc_auto.geometry import Zyx
+from pytc_auto.planning.decisions import Decision
+from pytc_auto.schema.fingerprint import Fingerprint
+from pytc_auto.schema.plan import Folds, SlabFolds, VolumeFolds
+
+MOST_FOLDS = 5
+SLABS = 4
+TRAIN_SHARE = 0.75
+AXIS_NAMES: tuple[Literal["z", "y", "x"], ...] = ("z", "y", "x")
+
+
+def choose_folds(fingerprint: Fingerprint, extent: Zyx | None, patch: Zyx) -> Decision[Folds]:
+    """k-fold over volumes, leave one out, or slabs of a single volume along its longest axis with a guard of half a patch."""
+    volumes = sum(v.labelled for v in fingerprint.volumes)
+    if volumes > 1:
+        count = min(volumes, MOST_FOLDS)
+        rule = "folds.volumes" if volumes >= MOST_FOLDS else "folds.leave_one_out"
+        return Decision(VolumeFolds(kind="volumes", count=count), rule, {"volumes": volumes})
+    axis = max(range(3), key=lambda i: (extent[i], i)) if extent else 2
+    patches = extent[axis] / patch[axis] if extent else None
+    count = SLABS if patches is None or patches >= SLABS else 1
+    guard = patch[axis] // 2
+    rule = "folds.slabs" if count > 1 else "folds.one_division"
+    slab = SlabFolds(kind="slab", axis=AXIS_NAMES[axis], count=count, train=TRAIN_SHARE, guard=guard)
+    return Decision(slab, rule, {"volumes": volumes, "patches_along_axis": round(patches, 2) if patches else None})

@@ -1,0 +1,64 @@
+"""What the network learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytc_auto.geometry import Zyx, ZyxFloat, zyx
+from pytc_auto.planning.decisions import Decision, rounded
+from pytc_auto.schema.dataset import Task
+from pytc_auto.schema.fingerprint import Fingerprint
+from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead, ClassLabels, Head, InstanceLabels
+
+RINGS_NM = (90.0, 250.0)
+ROOM_FOR_OFFSET = 4
+"""A patch must be this many times as long as an offset, so that most of its voxels have a partner."""
+BOUNDARY_NM = 40.0
+MOST_CLASS_WEIGHT = 10.0
+
+
+def offsets_within(voxel_size_nm: ZyxFloat, patch: Zyx) -> list[Zyx]:
+    """One step back on each axis, then rings whose reach is the same in nm on each axis, as far as the patch has room."""
+    offsets = _ring((1, 1, 1))
+    for reach in RINGS_NM:
+        steps = zyx([max(1, round(reach / s)) for s in voxel_size_nm])
+        if all(step * ROOM_FOR_OFFSET <= n for step, n in zip(steps, patch, strict=True)):
+            offsets += [o for o in _ring(steps) if o not in offsets]
+    return offsets
+
+
+def _ring(steps: Zyx) -> list[Zyx]:
+    z, y, x = steps
+    return [(-z, 0, 0), (0, -y, 0), (0, 0, -x)]
+
+
+def choose_heads(
+    fingerprint: Fingerprint, task: Task, labels: InstanceLabels | ClassLabels, *, voxel_size_nm: ZyxFloat, patch: Zyx
+) -> Decision[Sequence[Head]]:
+    """Affinities for neurons, foreground and boundary for objects, one channel a class for classes."""
+    if isinstance(labels, ClassLabels):
+        return _class_head(fingerprint, labels)
+    if task == "objects":
+        heads: list[Head] = [
+            BinaryHead(kind="foreground", width_nm=0.0, loss="dice_bce", weight=1.0),
+            BinaryHead(kind="boundary", width_nm=boundary_width(voxel_size_nm), loss="dice_bce", weight=1.0),
+        ]
+        return Decision(heads, "heads.objects", {"boundary_nm": BOUNDARY_NM})
+    offsets = offsets_within(voxel_size_nm, patch)
+    head = AffinityHead(kind="affinities", offsets=offsets, loss="balanced_bce", weight=1.0)
+    return Decision([head], "heads.affinities", {"rings_nm": list(RINGS_NM), "channels": len(offsets)})
+
+
+def boundary_width(voxel_size_nm: ZyxFloat) -> float:
+    """Wide enough for two voxels in the plane."""
+    return rounded(max(BOUNDARY_NM, 2 * min(voxel_size_nm)))
+
+
+def _class_head(fingerprint: Fingerprint, labels: ClassLabels) -> Decision[Sequence[Head]]:
+    """Weights of the cross entropy: inverse root of the share, mean 1 over the classes."""
+    shares = fingerprint.labels.values if fingerprint.labels and fingerprint.labels.values else {}
+    roots = [max(shares.get(v, 0.0), 1e-4) ** -0.5 for v in labels.values]
+    mean = sum(roots) / len(roots)
+    weights = [rounded(min(MOST_CLASS_WEIGHT, r / mean)) for r in roots]
+    head = ClassHead(kind="classes", class_weights=weights, loss="dice_ce", weight=1.0)
+    return Decision([head], "heads.classes", {"weights": weights})

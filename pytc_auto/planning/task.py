@@ -1,0 +1,87 @@
+"""What to segment, and what the labels mean for it."""
+
+from __future__ import annotations
+
+from pytc_auto.errors import PlanError
+from pytc_auto.planning.decisions import Decision, rounded
+from pytc_auto.schema.dataset import Task
+from pytc_auto.schema.fingerprint import Fingerprint, LabelFacts
+from pytc_auto.schema.plan import ClassLabels, InstanceLabels
+
+COMPACT_SOLIDITY = 0.8
+COMPACT_BORDER_FRACTION = 0.5
+COMPACT_FOREGROUND = 0.6
+TOUCHING = 0.3
+
+
+def choose_task(fingerprint: Fingerprint, declared: Task | None) -> Decision[Task]:
+    """Neurons, objects or classes; a declared task wins.
+
+    Raises:
+        PlanError: Nothing is known of the labels and no task is declared.
+    """
+    wanted = declared or fingerprint.task
+    labels = fingerprint.labels
+    if wanted is not None:
+        return Decision(wanted, "task.declared", {"labels": labels.kind if labels else None})
+    if labels is None:
+        raise PlanError(
+            f"{fingerprint.name}: nothing is known of the labels. Declare the task: --task neurons, objects or classes."
+        )
+    if labels.kind in ("mask", "classes"):
+        return Decision("classes", f"task.{labels.kind}", {"values": len(labels.values or {}), "components": labels.components})
+    if _compact(labels):
+        return Decision("objects", "task.compact_instances", _shape_numbers(labels))
+    return Decision("neurons", "task.instances", _shape_numbers(labels))
+
+
+def _compact(labels: LabelFacts) -> bool:
+    """Whether the instances are blobs: convex, mostly whole, with room between them."""
+    facts = labels.instances
+    if facts.solidity is None or facts.border_fraction is None or labels.foreground_fraction is None:
+        return False
+    return (
+        facts.solidity >= COMPACT_SOLIDITY
+        and facts.border_fraction < COMPACT_BORDER_FRACTION
+        and labels.foreground_fraction < COMPACT_FOREGROUND
+    )
+
+
+def _shape_numbers(labels: LabelFacts) -> dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]:
+    return {
+        "ids": labels.ids,
+        "solidity": labels.instances.solidity,
+        "border_fraction": labels.instances.border_fraction,
+        "foreground_fraction": labels.foreground_fraction,
+    }
+
+
+def read_labels(
+    fingerprint: Fingerprint, task: Task, voxel_size_nm: tuple[float, float, float]
+) -> Decision[InstanceLabels | ClassLabels]:
+    """How raw label values are read for the task.
+
+    Args:
+        fingerprint: The data set.
+        task: As chosen.
+        voxel_size_nm: Of the working grid, (z, y, x).
+
+    Raises:
+        PlanError: Classes are wanted, but the labels' values are not known.
+    """
+    facts = fingerprint.labels
+    if task == "classes":
+        if facts is None or not facts.values:
+            raise PlanError(
+                f"{fingerprint.name}: the task is classes, but the labels hold {'instances' if facts else 'nothing known'}. "
+                "Use --task neurons or --task objects."
+            )
+        values = {v: fingerprint.class_names.get(v, f"class {v}") for v in sorted(facts.values) if v not in fingerprint.unlabeled}
+        reading = ClassLabels(kind="classes", values=values, unlabeled=fingerprint.unlabeled)
+        shares = {str(v): rounded(f) for v, f in sorted(facts.values.items())}
+        return Decision(reading, "labels.values", {"shares": [f"{v}: {f}" for v, f in shares.items()]})
+    touching = facts.instances.touching_fraction if facts else None
+    erode = rounded(min(voxel_size_nm)) if touching is None or touching >= TOUCHING else 0.0
+    rule = "labels.touching" if erode else "labels.gap"
+    labels = InstanceLabels(kind="instances", background=[0], unlabeled=fingerprint.unlabeled, erode_nm=erode)
+    return Decision(labels, rule, {"touching_fraction": touching, "threshold": TOUCHING})
