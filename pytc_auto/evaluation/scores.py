@@ -74,7 +74,7 @@ def score_volumes(
     table = _table_of_blocks(segmentation, truth, progress)
     kind = kind or guess_kind(table)
     if kind == "instances" and not np.any(table.truth_ids):
-        raise DataError(f"{truth.source}: has no voxel that is not 0, so there is nothing to score. Give the volume with the truth.")
+        raise DataError(f"{truth.source}: has no voxel that is not 0, so nothing can be scored. Give the volume with the truth.")
     return scores_from_table(table, kind)
 
 

@@ -1,0 +1,1 @@
+"""Labels to what the network learns, one target a file."""

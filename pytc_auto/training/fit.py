@@ -1,0 +1,129 @@
+"""One fold: train, keep the best and the last, go on where a killed run stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch import nn
+
+from pytc_auto.errors import ModelError
+from pytc_auto.schema.plan import Plan
+from pytc_auto.training.module import ConnectomicsModule, Validate
+
+PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
+BEST, LAST = "best", "last"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a fold ended."""
+
+    checkpoint: Path
+    steps: int
+    stopped_early: bool
+    seconds: float
+
+
+class StopAt(pl.Callback):
+    """Ends the training cleanly at a time; Lightning validates once more before it stops."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.stopped = False
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_args: Any) -> None:  # noqa: ARG002
+        """Ask the trainer to stop once the time is over."""
+        if time.monotonic() >= self.deadline and not self.stopped:
+            self.stopped = True
+            trainer.should_stop = True
+
+
+def fit(
+    plan: Plan,
+    network: nn.Module,
+    data: pl.LightningDataModule,
+    folder: Path,
+    *,
+    validate: Validate,
+    deadline: float | None = None,
+) -> Fitted:
+    """Train one fold; the same call again resumes after the last interval.
+
+    Args:
+        plan: What to do.
+        network: Fresh; resumed weights are loaded into it.
+        data: Gives batches and the numbers of the held-out regions.
+        folder: The fold's, for checkpoints and logs.
+        validate: Scores a held-out region.
+        deadline: time.monotonic() at which to stop early.
+
+    Returns:
+        The best checkpoint and how far the training came.
+    """
+    started = time.monotonic()
+    module = ConnectomicsModule(network, plan, validate)
+    checkpoints = folder / "checkpoints"
+    best = ModelCheckpoint(checkpoints, filename=BEST, monitor="validation/score", mode="max", save_top_k=1, enable_version_counter=False)
+    last = ModelCheckpoint(checkpoints, filename=LAST, save_top_k=1, monitor=None, enable_version_counter=False)
+    stop = StopAt(deadline if deadline is not None else float("inf"))
+    trainer = _trainer(plan, folder, [best, last, stop])
+    resume = checkpoints / f"{LAST}.ckpt"
+    with warnings.catch_warnings():
+        _quiet()
+        trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume.exists() else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return Fitted(checkpoints / f"{BEST}.ckpt", trainer.global_step, stop.stopped, time.monotonic() - started)
+
+
+def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+    average = EMAWeightAveraging(decay=plan.optimizer.ema) if plan.optimizer.ema > 0 else None
+    return pl.Trainer(
+        default_root_dir=folder,
+        accelerator="gpu" if plan.machine.device == "cuda" and torch.cuda.is_available() else "cpu",
+        devices=1,
+        precision=PRECISION[plan.precision],
+        max_steps=plan.sampling.steps,
+        max_epochs=-1,
+        accumulate_grad_batches=plan.sampling.accumulate,
+        gradient_clip_val=plan.optimizer.clip_norm,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=1,
+        log_every_n_steps=20,
+        enable_model_summary=False,
+        logger=[CSVLogger(folder, name="", version=""), TensorBoardLogger(folder, name="", version="events")],
+        callbacks=[*([average] if average else []), *callbacks, LearningRateMonitor("step"), RichProgressBar(leave=True)],
+    )
+
+
+def _quiet() -> None:
+    """Advice of the libraries that is not for this program's users."""
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"pytorch_lightning|lightning_fabric|torch")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def best_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of the network in a checkpoint of ``fit``.
+
+    Raises:
+        ModelError: The checkpoint is missing or damaged.
+    """
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    except (OSError, RuntimeError, KeyError, EOFError) as error:
+        raise ModelError(f"{checkpoint}: is not a checkpoint that can be read ({error}). Train this fold again.") from error
+    prefix = "network."
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

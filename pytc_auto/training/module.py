@@ -1,0 +1,85 @@
+"""Network, loss and optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from pytc_auto.schema.plan import Plan
+from pytc_auto.training.losses import head_loss
+
+Validate = Callable[[nn.Module, int], Mapping[str, float]]
+"""Predicts, decodes and scores held-out region number i; higher ``score`` is better."""
+LEAST_RATE = 0.01
+
+
+class ConnectomicsModule(pl.LightningModule):
+    """Learns what a plan says.
+
+    Args:
+        network: (N, 1, Z, Y, X) to logits (N, K, Z, Y, X).
+        plan: Heads, losses, optimizer.
+        validate: Scores a held-out region.
+    """
+
+    def __init__(self, network: nn.Module, plan: Plan, validate: Validate) -> None:
+        super().__init__()
+        self.network = network
+        self.plan = plan
+        self._validate = validate
+
+    def forward(self, image_nczyx: Tensor) -> Tensor:
+        """Logits of all heads, one after another."""
+        return self.network(image_nczyx)
+
+    def training_step(self, batch: Mapping[str, Any], _index: int) -> Tensor:
+        """Weighted sum of the heads' losses."""
+        logits = self.network(batch["image"]).split([head.channels for head in self.plan.heads], dim=1)
+        loss = torch.zeros((), device=self.device)
+        for head, part, target in zip(self.plan.heads, logits, batch["targets"], strict=True):
+            value = head_loss(head, part, target["values"], target["mask"])
+            self.log(f"train/{head.kind}", value.detach(), prog_bar=True)
+            loss = loss + head.weight * value
+        return loss
+
+    def validation_step(self, batch: Tensor, _index: int) -> None:
+        """Score held-out regions the way ``pytc predict`` does."""
+        for region in batch.flatten().tolist():
+            scores = self._validate(self.network, int(region))
+            self.log_dict(
+                {f"validation/{name}": value for name, value in scores.items()},
+                on_epoch=True,
+                on_step=False,
+                batch_size=1,
+                prog_bar=False,
+            )
+
+    def configure_optimizers(self) -> Any:
+        """AdamW without decay on biases and norms; the rate warms up linearly and falls as a cosine."""
+        settings, steps = self.plan.optimizer, self.plan.sampling.steps
+        decayed, plain = _by_decay(self.network.parameters())
+        optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+        )
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, settings.warmup_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+
+def _by_decay(parameters: Any) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Kernels, and what is only a vector."""
+    every: Sequence[nn.Parameter] = list(parameters)
+    return [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
+
+
+def learning_rate_factor(step: int, steps: int, warmup: int) -> float:
+    """Linear from near 0 during the warm-up, then half a cosine down to 1 %."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
