@@ -26,7 +26,7 @@ class Caliber:
     filled: float
 
 
-CALIBERS = (Caliber((230.0, 380.0), 0.22), Caliber((120.0, 220.0), 0.50), Caliber((68.0, 115.0), 1.0))
+CALIBERS = (Caliber((170.0, 290.0), 0.16), Caliber((105.0, 175.0), 0.45), Caliber((68.0, 105.0), 1.0))
 
 
 @dataclass(frozen=True)

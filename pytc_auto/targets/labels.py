@@ -45,9 +45,7 @@ class CropClasses:
     unlabeled_zyx: BoolArray
 
 
-def instances_in_crop(
-    raw_zyx: npt.NDArray[Any], labels: InstanceLabels, unlabeled_zyx: BoolArray | None = None
-) -> CropInstances:
+def instances_in_crop(raw_zyx: npt.NDArray[Any], labels: InstanceLabels, unlabeled_zyx: BoolArray | None = None) -> CropInstances:
     """Give the objects of a crop; an object that the crop cuts in two becomes two.
 
     Args:

@@ -1,0 +1,34 @@
+"""Gaussian noise, by MONAI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytc_auto.augment.crop import Image
+from pytc_auto.schema.plan import Noise
+
+
+@dataclass(frozen=True)
+class NoiseDraw:
+    """Sigma in standard deviations of the data, and the seed of the noise."""
+
+    sigma: float
+    seed: int
+
+
+def draw_noise(effect: Noise, rng: np.random.Generator) -> NoiseDraw | None:
+    """Draw a sigma up to the plan's; None where the effect does not happen."""
+    if rng.random() >= effect.probability:
+        return None
+    return NoiseDraw(rng.uniform(0, effect.sigma), int(rng.integers(2**32)))
+
+
+def apply_noise(image_zyx: Image, draw: NoiseDraw) -> Image:
+    """Add independent noise to each voxel."""
+    from monai.transforms import RandGaussianNoised
+
+    noise = RandGaussianNoised("image", prob=1.0, std=draw.sigma, sample_std=False)
+    noise.set_random_state(seed=draw.seed)
+    return np.asarray(noise({"image": image_zyx[None]})["image"][0], np.float32)

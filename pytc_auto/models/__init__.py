@@ -1,0 +1,1 @@
+"""Networks: built from a plan, saved and loaded as safetensors."""

@@ -1,0 +1,95 @@
+"""A network's weights as a safetensors file: written whole or not at all, read strictly."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pytc_auto.errors import ModelError, OutputError
+
+SHOWN = 5
+
+
+def save_weights(network: nn.Module, path: Path | str) -> None:
+    """Write all parameters and buffers, float32 or as they are, under their names.
+
+    Raises:
+        ModelError: A weight is NaN or infinite.
+        OutputError: The file cannot be written; an older one of the same name is kept.
+    """
+    path = Path(path)
+    tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(network).items()}
+    _check_finite(tensors, path, "The training went astray; go back to an earlier checkpoint or lower the learning rate")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: the weights cannot be written ({error}). Make room, or choose another folder.") from error
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def load_weights(network: nn.Module, path: Path | str) -> None:
+    """Fill a network, in place, with weights that were saved from one of the same topology.
+
+    Raises:
+        ModelError: The file is missing or damaged, its names or shapes are not the network's, or a weight is NaN or infinite.
+            The network is then as it was.
+    """
+    path = Path(path)
+    try:
+        saved = load_file(path, device="cpu")
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: is missing. A model folder holds plan.yaml and one fold_K.safetensors per member.") from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ModelError(f"{path}: is not a whole safetensors file ({error}). Copy the model again, or export it again.") from error
+    wanted = _tensors(network)
+    faults = _faults(wanted, saved)
+    if faults:
+        raise ModelError(
+            f"{path}: the weights do not fit the network. {'. '.join(faults)}. Use the plan.yaml that was exported with them, unchanged."
+        )
+    _check_finite(saved, path, "Train again, or use another checkpoint")
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            tensor.copy_(saved[name])
+
+
+def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers, each once although a network may hold a module under several names."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def _faults(wanted: dict[str, torch.Tensor], saved: dict[str, torch.Tensor]) -> list[str]:
+    """Where names and shapes differ, a few of each sort."""
+    sorts = {
+        "Missing": [n for n in wanted if n not in saved],
+        "Unexpected": [n for n in saved if n not in wanted],
+        "Of another shape": [
+            f"{n} (file {list(saved[n].shape)}, network {list(t.shape)})"
+            for n, t in wanted.items()
+            if n in saved and saved[n].shape != t.shape
+        ],
+    }
+    return [f"{sort}: {_some(names)}" for sort, names in sorts.items() if names]
+
+
+def _some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_finite(tensors: dict[str, torch.Tensor], path: Path, advice: str) -> None:
+    """Refuse tensors with NaN or infinite values, by name."""
+    bad = [name for name, t in tensors.items() if not bool(torch.isfinite(t).all())]
+    if bad:
+        raise ModelError(f"{path}: NaN or infinite values in {_some(bad)}. {advice}.")

@@ -1,0 +1,84 @@
+"""``pytc demo``: the whole way on a synthetic volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytc_auto.errors import OutputError
+from pytc_auto.geometry import Zyx
+from pytc_auto.pipeline.evaluation import evaluate
+from pytc_auto.pipeline.planning import Planned, plan
+from pytc_auto.pipeline.prediction import predict
+from pytc_auto.pipeline.training import train
+
+VOXEL_SIZE_NM = (12.0, 12.0, 12.0)
+TRAIN_SHAPE: Zyx = (128, 192, 192)
+TEST_SHAPE: Zyx = (64, 160, 160)
+SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Demonstrated:
+    """Where the results lie, and the scores on the volume that training never saw."""
+
+    folder: Path
+    planned: Planned
+    scores: dict[str, float]
+    picture: Path
+
+
+def demo(out: str | Path = "demo", *, seconds: float = SECONDS, say: Callable[[str], None] = lambda _: None) -> Demonstrated:
+    """Generate two volumes of synthetic tissue, learn from one, segment the other, score it.
+
+    Args:
+        out: Folder for data, run and result.
+        seconds: For the training.
+        say: Told what is being done.
+
+    Raises:
+        OutputError: The folder exists already.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()):
+        raise OutputError(f"{out}: exists already. Choose another --out, or delete it.")
+    say("Growing synthetic tissue")
+    write_phantom(out / "data" / "train", "tissue", TRAIN_SHAPE, seed=1)
+    write_phantom(out / "data" / "test", "unseen", TEST_SHAPE, seed=2)
+    planned = plan(out / "data" / "train", name="demo", runs=out / "runs", max_seconds=seconds, say=say)
+    train("demo", runs=out / "runs", say=say)
+    image, labels = out / "data/test/images/unseen.h5", out / "data/test/labels/unseen.h5"
+    say("Segmenting the unseen volume")
+    predict([image], model=planned.run.model, out=out / "unseen_segmented.zarr", keep_predictions=True)
+    scores = evaluate(out / "unseen_segmented.zarr", labels, json_file=out / "scores.json")
+    picture = planned.run.folder / "unseen.png"
+    _picture(planned, image, labels, out / "unseen_segmented.zarr", picture)
+    return Demonstrated(out, planned, scores, picture)
+
+
+def write_phantom(folder: Path, name: str, shape: Zyx, *, seed: int) -> None:
+    """A volume and its neurons as HDF5 files in images/ and labels/."""
+    import h5py
+
+    from pytc_auto.phantom import make_phantom
+
+    tissue = make_phantom(shape, VOXEL_SIZE_NM, seed=seed)
+    for kind, array in (("images", tissue.image_zyx), ("labels", tissue.neurons_zyx)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        with h5py.File(folder / kind / f"{name}.h5", "w") as file:
+            data = file.create_dataset("main", data=array, compression="gzip", compression_opts=1)
+            data.attrs["resolution"] = VOXEL_SIZE_NM
+
+
+def _picture(planned: Planned, image: Path, labels: Path, result: Path, path: Path) -> None:
+    import numpy as np
+
+    from pytc_auto.io.ome_zarr import open_image_array, open_segmentation
+    from pytc_auto.io.open import open_volume
+    from pytc_auto.pipeline.pictures import result_picture
+
+    volumes = [open_volume(image), open_segmentation(result), open_volume(labels)]
+    gray, segmentation, truth = (volume.read(volume.box) for volume in volumes)
+    stored = np.asarray(open_image_array(result)[:])
+    result_picture(path, planned.plan, image=gray, stored=stored, segmentation=segmentation, truth=truth)

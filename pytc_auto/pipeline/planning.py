@@ -1,0 +1,142 @@
+"""``pytc plan``: look at the data, measure the machine, decide."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pytc_auto.errors import OutputError
+from pytc_auto.fingerprint.measure import measure, remarks
+from pytc_auto.geometry import ZyxFloat
+from pytc_auto.io.dataset import find_dataset
+from pytc_auto.pipeline.runs import Run
+from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
+from pytc_auto.planning.machines import PRESETS
+from pytc_auto.planning.planner import make_plan
+from pytc_auto.schema.dataset import Dataset, Task
+from pytc_auto.schema.fingerprint import Fingerprint
+from pytc_auto.schema.plan import Machine, Plan
+
+MOST_REPLANS = 3
+DEFAULT_CPU_SECONDS = 7200.0
+SETTLED = 0.1
+"""A timed step this close to the planned one needs no new plan."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What ``pytc plan`` made."""
+
+    run: Run
+    plan: Plan
+    fingerprint: Fingerprint
+    remarks: list[str]
+
+
+def plan(
+    data: str | Path,
+    *,
+    name: str | None = None,
+    runs: str | Path = "runs",
+    voxel_size_nm: ZyxFloat | None = None,
+    task: Task | None = None,
+    size: str | None = None,
+    max_seconds: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Planned:
+    """Look at a data set and decide everything.
+
+    Args:
+        data: Folder with images/ and labels/, or one container with both.
+        name: Of the run; the data folder's name by default.
+        runs: Folder of all runs.
+        voxel_size_nm: (z, y, x), where the files do not tell.
+        task: neurons, objects or classes; found from the labels by default.
+        size: S, M or L: plan for a fixed machine instead of this one.
+        max_seconds: Wall clock for one fold, everything included.
+        say: Told what is being done.
+
+    Raises:
+        DataError: The data set cannot be read.
+        PlanError: No plan fits the labels.
+        BudgetError: The time does not suffice.
+        OutputError: The run has been trained already.
+    """
+    data = Path(data)
+    run = Run(Path(runs) / (name or _default_name(data)))
+    if run.started:
+        raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
+    say("Looking at the data")
+    dataset = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
+    fingerprint = measure(dataset, name=run.name)
+    dataset = _with_blank_sections(dataset, fingerprint)
+    if size is not None:
+        machine = PRESETS[size].replace(seconds=max_seconds)
+        decided = make_plan(fingerprint, machine, task=task)
+    else:
+        say("Timing this machine")
+        decided = _plan_for_this_machine(fingerprint, task, max_seconds)
+    dataset.save(run.dataset_file)
+    fingerprint.save(run.fingerprint_file)
+    decided.save(run.plan_file)
+    return Planned(run, decided, fingerprint, remarks(fingerprint))
+
+
+def _default_name(data: Path) -> str:
+    """The data folder's name; a folder called train has its parent's."""
+    resolved = data.resolve()
+    return resolved.parent.name if resolved.name == "train" else resolved.stem
+
+
+def _with_blank_sections(dataset: Dataset, fingerprint: Fingerprint) -> Dataset:
+    """Blank label sections count as unlabeled from here on."""
+    blank = {facts.name: facts.blank_label_sections for facts in fingerprint.volumes}
+    entries = [entry.replace(unlabeled_sections=blank[entry.name]) for entry in dataset.volumes]
+    return dataset.replace(volumes=entries)
+
+
+def _plan_for_this_machine(fingerprint: Fingerprint, task: Task | None, max_seconds: float | None) -> Plan:
+    """Plan, time the planned step, and plan again until the two agree."""
+    from pytc_auto.training.probe import fastest_precision, seconds_per_step
+
+    device = _device()
+    precision, reference = fastest_precision(REFERENCE_NETWORK, REFERENCE_CHANNELS, REFERENCE_PATCH, device=device)
+    seconds = max_seconds if max_seconds is not None or device == "cuda" else DEFAULT_CPU_SECONDS
+    machine = Machine(
+        memory_gb=_memory_gb(device),
+        device=device,
+        seconds=seconds,
+        seconds_per_step=round(reference, 4),
+        precision=precision,
+        source="measured",
+    )
+    decided = make_plan(fingerprint, machine, task=task)
+    for _ in range(MOST_REPLANS):
+        batch = decided.sampling.batch
+        work = relative_work(decided.network, decided.patch, decided.channels, batch)
+        timed = seconds_per_step(decided.network, decided.channels, decided.patch, batch=batch, precision=precision, device=device)
+        if abs(timed / work / machine.seconds_per_step - 1) < SETTLED:
+            break
+        machine = machine.replace(seconds_per_step=round(timed / work, 4))
+        before, decided = decided, make_plan(fingerprint, machine, task=task)
+        if (before.patch, before.network) == (decided.patch, decided.network):
+            break
+    return decided
+
+
+def _device() -> Literal["cpu", "cuda"]:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _memory_gb(device: str) -> float:
+    """Of the accelerator, or of the machine; rounded, so that it does not change from run to run."""
+    if device == "cuda":
+        import torch
+
+        return round(torch.cuda.get_device_properties(0).total_memory / 1e9, 0)
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 0)

@@ -1,0 +1,104 @@
+"""Run folders: what lies where, and how an argument names one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytc_auto.errors import PlanError
+from pytc_auto.schema.dataset import Dataset
+from pytc_auto.schema.fingerprint import Fingerprint
+from pytc_auto.schema.plan import Plan
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and the documents in it."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def plan_file(self) -> Path:
+        """Every decision."""
+        return self.folder / "plan.yaml"
+
+    @property
+    def dataset_file(self) -> Path:
+        """Where the volumes are."""
+        return self.folder / "dataset.yaml"
+
+    @property
+    def fingerprint_file(self) -> Path:
+        """What the data set is."""
+        return self.folder / "fingerprint.json"
+
+    @property
+    def model(self) -> Path:
+        """The portable model."""
+        return self.folder / "model"
+
+    def fold(self, number: int) -> Path:
+        """Checkpoints, logs and validation results of one fold."""
+        return self.folder / "folds" / str(number)
+
+    @property
+    def started(self) -> bool:
+        """Whether a training has begun."""
+        return (self.folder / "folds").exists()
+
+    def plan(self) -> Plan:
+        """The plan, checked."""
+        return Plan.load(self.plan_file)
+
+    def dataset(self) -> Dataset:
+        """Where the volumes are, checked."""
+        return Dataset.load(self.dataset_file)
+
+    def fingerprint(self) -> Fingerprint:
+        """What the data set is, checked."""
+        return Fingerprint.load(self.fingerprint_file)
+
+
+def find_run(argument: str | Path, runs: Path) -> Run:
+    """The run that a plan file, a data folder or a name means.
+
+    Raises:
+        PlanError: None is found, or several are made from the data folder; they are listed.
+    """
+    path = Path(argument)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return _checked(Run(path.resolve().parent))
+    if path.exists():
+        found = [run for run in _runs_in(runs) if _root(run) == path.resolve()]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(run.name for run in found)
+            raise PlanError(f"{path}: several runs in {runs} were planned from it: {names}. Name the one to train.")
+        if not (path / "plan.yaml").is_file():
+            raise PlanError(f"{path}: no run in {runs} was planned from it. Run 'pytc plan {path}' first.")
+        return _checked(Run(path.resolve()))
+    run = Run(runs / str(argument))
+    if not run.plan_file.is_file():
+        known = ", ".join(r.name for r in _runs_in(runs)) or "none"
+        raise PlanError(f"{argument}: is neither a plan file, a data folder nor a run in {runs} (runs there: {known}).")
+    return _checked(run)
+
+
+def _checked(run: Run) -> Run:
+    if not run.dataset_file.is_file():
+        raise PlanError(f"{run.folder}: dataset.yaml is missing beside the plan. Run 'pytc plan DATASET' again.")
+    return run
+
+
+def _runs_in(runs: Path) -> list[Run]:
+    return [Run(p.parent) for p in sorted(runs.glob("*/plan.yaml"))]
+
+
+def _root(run: Run) -> Path | None:
+    return Path(run.dataset().root) if run.dataset_file.is_file() else None

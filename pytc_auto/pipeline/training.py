@@ -1,0 +1,169 @@
+"""``pytc train``: run the plan, tune the decoder on held-out data, export one model folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pytc_auto.errors import PlanError
+from pytc_auto.pipeline.runs import Run, find_run
+from pytc_auto.pipeline.validation import HeldOut, Trial, best_of, mean_trials
+from pytc_auto.schema.model import ModelScores
+from pytc_auto.schema.plan import Plan
+
+MEMORY_FOR_DATA = 4e9
+TUNING_SHARE = 0.15
+"""Share of ``--max-time`` kept for the last validation, tuning and export."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What ``pytc train`` made."""
+
+    run: Run
+    scores: dict[int, dict[str, float]]
+    metric: str
+    seconds: float
+    stopped_early: bool
+
+
+def train(
+    what: str | Path,
+    *,
+    runs: str | Path = "runs",
+    fold: int | Literal["all"] = 0,
+    max_seconds: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Train one fold or all; the same call resumes a run that was interrupted.
+
+    Args:
+        what: A plan file, a data folder, or a run's name.
+        runs: Folder of all runs.
+        fold: Number of the fold that is held out, or "all".
+        max_seconds: Stop early, cleanly, with a model exported, within this time per fold.
+        say: Told what is being done.
+
+    Raises:
+        PlanError: There is no such run or fold, or its plan is not valid.
+        DataError: The volumes cannot be read.
+    """
+    run = find_run(what, Path(runs))
+    plan = run.plan()
+    started = time.monotonic()
+    stopped = False
+    for number in _folds(plan, fold):
+        stopped |= _train_fold(run, plan, number, max_seconds, say)
+    say("Exporting the model")
+    scores = export(run, plan)
+    return Trained(run, scores.folds, scores.metric, time.monotonic() - started, stopped)
+
+
+def _folds(plan: Plan, fold: int | Literal["all"]) -> list[int]:
+    if fold == "all":
+        return list(range(plan.folds.count))
+    if not 0 <= fold < plan.folds.count:
+        raise PlanError(f"{plan.name}: there is no fold {fold}. The plan has {plan.folds.count}: 0 to {plan.folds.count - 1}.")
+    return [fold]
+
+
+def _train_fold(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Callable[[str], None]) -> bool:
+    """Fit, tune, and leave weights, scores and a picture in the fold's folder. Tells whether the time ended it."""
+    from pytorch_lightning import seed_everything
+
+    from pytc_auto.data.folds import divide
+    from pytc_auto.data.module import ConnectomicsDataModule
+    from pytc_auto.data.volumes import open_volumes
+    from pytc_auto.models.build import build_network
+    from pytc_auto.models.weights import load_state, save_weights
+    from pytc_auto.training.fit import best_weights, fit
+
+    folder = run.fold(number)
+    if (folder / "scores.json").is_file() and (folder / "weights.safetensors").is_file():
+        say(f"Fold {number} is trained already")
+        return False
+    deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
+    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA)
+    division = divide(plan.folds, [v.shape for v in volumes], number)
+    held_out = HeldOut(plan, volumes, division.validation)
+    seed_everything(plan.sampling.seed + number, workers=False, verbose=False)
+    network = build_network(plan)
+    say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}")
+    data = ConnectomicsDataModule(volumes, plan, division, workers=_workers())
+    fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline)
+    load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
+    say("Tuning the decoder on held-out data")
+    trials = _tune(held_out, network, folder)
+    save_weights(network, folder / "weights.safetensors")
+    _scores(plan, {number: trials}).save(folder / "scores.json")
+    return fitted.stopped_early
+
+
+def _workers() -> int:
+    """One process prepares crops; the network has the other cores."""
+    import os
+
+    return max(1, min(8, (os.cpu_count() or 1) // 2))
+
+
+def _tune(held_out: HeldOut, network: object, folder: Path) -> list[Trial]:
+    """Every decoder of the grid on every held-out region; leaves a picture of the best."""
+    from pytc_auto.pipeline.pictures import validation_picture
+
+    device = "cpu"
+    regions, stored = [], []
+    for number in range(len(held_out.regions)):
+        stored.append(held_out.predict(network, number, device))
+        regions.append(held_out.trials(stored[-1], number, held_out.plan))
+    trials = mean_trials(regions)
+    validation_picture(held_out, stored[0], best_of(trials), folder / "validation.png")
+    return trials
+
+
+def _scores(plan: Plan, folds: dict[int, Sequence[Trial]]) -> ModelScores:
+    """The scores of the best trial over all folds, fold by fold, and the whole search."""
+    joined = mean_trials(list(folds.values()))
+    best = joined.index(best_of(joined))
+    search: list[dict[str, float | str]] = [
+        {"kind": t.choice.kind, **t.choice.parameters, "merit": t.merit, **t.scores} for t in joined
+    ]
+    return ModelScores(metric=plan.decoder.metric, folds={n: dict(t[best].scores) for n, t in folds.items()}, search=search)
+
+
+def export(run: Run, plan: Plan) -> ModelScores:
+    """Write the model folder from all folds that are trained; it is replaced whole."""
+    import shutil
+
+    from pytc_auto.schema.model import DecoderChoice
+
+    done = {n: run.fold(n) for n in range(plan.folds.count) if (run.fold(n) / "scores.json").is_file()}
+    folds = {n: _trials(ModelScores.load(folder / "scores.json"), plan) for n, folder in done.items()}
+    scores = _scores(plan, folds)
+    partial = run.folder / ".model.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    plan.save(partial / "plan.yaml")
+    for number, folder in done.items():
+        shutil.copyfile(folder / "weights.safetensors", partial / f"fold_{number}.safetensors")
+    choice: DecoderChoice = best_of(mean_trials(list(folds.values()))).choice
+    choice.save(partial / "decoder.json")
+    scores.save(partial / "scores.json")
+    shutil.rmtree(run.model, ignore_errors=True)
+    partial.replace(run.model)
+    return scores
+
+
+def _trials(scores: ModelScores, plan: Plan) -> list[Trial]:
+    """A fold's search as it was saved."""
+    from pytc_auto.schema.model import DecoderChoice
+
+    found = []
+    for row in scores.search:
+        parameters = {name: float(row[name]) for name in plan.decoder.grid if name in row}
+        numbers = {k: float(v) for k, v in row.items() if k not in {"kind", "merit", *parameters}}
+        choice = DecoderChoice.parse({"kind": row["kind"], "parameters": parameters}, "scores.json")
+        found.append(Trial(choice, float(row["merit"]), numbers))
+    return found

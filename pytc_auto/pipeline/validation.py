@@ -1,0 +1,108 @@
+"""Held-out data: predicted, decoded and scored as ``pytc predict`` and ``pytc evaluate`` would; the decoder's search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pytc_auto.data.folds import Region
+from pytc_auto.data.volumes import LabelledVolume
+from pytc_auto.decoding.decode import candidates
+from pytc_auto.evaluation.scores import figure_of_merit, score
+from pytc_auto.inference.window import predict_box
+from pytc_auto.io.predictions import to_uint8
+from pytc_auto.schema.model import DecoderChoice
+from pytc_auto.schema.plan import Decoder, InstanceLabels, Plan
+from pytc_auto.targets.labels import instances_in_crop
+
+Array = npt.NDArray[Any]
+COARSE_VALUES = 5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One decoder with its parameters, and how it did."""
+
+    choice: DecoderChoice
+    merit: float
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The validation regions of a fold."""
+
+    plan: Plan
+    volumes: Sequence[LabelledVolume]
+    regions: Sequence[Region]
+
+    def predict(self, network: Any, number: int, device: str) -> npt.NDArray[np.uint8]:
+        """Stored prediction of a region, (C, Z, Y, X)."""
+        region = self.regions[number]
+        logits = predict_box([network], self.volumes[region.volume].image, self.plan, region.box, device=device)
+        return to_uint8(logits, self.plan.heads)
+
+    def truth(self, number: int) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Labels of a region on the working grid, and where nothing is known."""
+        region = self.regions[number]
+        raw, unlabeled = self.volumes[region.volume].read_labels(region.box)
+        if not isinstance(self.plan.labels, InstanceLabels):
+            return raw, unlabeled | np.isin(raw, self.plan.labels.unlabeled)
+        instances = instances_in_crop(raw, self.plan.labels)
+        return instances.ids, unlabeled | instances.unlabeled
+
+    def image(self, number: int) -> Array:
+        """Gray values of a region."""
+        region = self.regions[number]
+        return self.volumes[region.volume].read_image(region.box)
+
+    def trials(self, stored_czyx: npt.NDArray[np.uint8], number: int, plan: Plan) -> list[Trial]:
+        """Every decoder of the plan's grid on one region."""
+        truth, unlabeled = self.truth(number)
+        kind = "instances" if isinstance(plan.labels, InstanceLabels) else "classes"
+        values = [] if isinstance(plan.labels, InstanceLabels) else list(plan.labels.values)
+        found = []
+        for choice, segmentation in candidates(stored_czyx, plan):
+            scores = score(segmentation, truth, ignore_zyx=unlabeled, kind=kind, values=values)  # type: ignore[arg-type]
+            found.append(Trial(choice, figure_of_merit(scores, plan.decoder.metric), scores))
+        return found
+
+    def quick_score(self, network: Any, number: int) -> dict[str, float]:
+        """Score of a region with the best of a few decoders, for choosing a checkpoint."""
+        stored = self.predict(network, number, str(next(network.parameters()).device))
+        best = max(self.trials(stored, number, coarse(self.plan)), key=lambda trial: trial.merit)
+        return {"score": best.merit, **{k: v for k, v in best.scores.items() if math.isfinite(v)}}
+
+
+def coarse(plan: Plan) -> Plan:
+    """The plan with a thinned decoder grid: the first kind, a few values of what matters most."""
+    decoder = plan.decoder
+    grid = {name: _thin(values) if number == 0 else values[:1] for number, (name, values) in enumerate(decoder.grid.items())}
+    return plan.replace(decoder=Decoder(kinds=decoder.kinds[:1], grid=grid, metric=decoder.metric))
+
+
+def _thin(values: list[float]) -> list[float]:
+    """At most a handful of values, the ends among them."""
+    if len(values) <= COARSE_VALUES:
+        return values
+    return [values[round(i * (len(values) - 1) / (COARSE_VALUES - 1))] for i in range(COARSE_VALUES)]
+
+
+def mean_trials(regions: Sequence[Sequence[Trial]]) -> list[Trial]:
+    """The same decoders over several regions: mean merit and scores."""
+    joined = []
+    for trials in zip(*regions, strict=True):
+        names = set.intersection(*(set(t.scores) for t in trials))
+        scores = {name: float(np.mean([t.scores[name] for t in trials])) for name in sorted(names)}
+        joined.append(Trial(trials[0].choice, float(np.mean([t.merit for t in trials])), scores))
+    return joined
+
+
+def best_of(trials: Sequence[Trial]) -> Trial:
+    """The best trial; among equals the first."""
+    return max(trials, key=lambda trial: trial.merit)

@@ -1,0 +1,51 @@
+"""How long a training step takes here."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from typing import Literal
+
+import torch
+
+from pytc_auto.geometry import Zyx
+from pytc_auto.models.build import build_from
+from pytc_auto.schema.plan import Network, Precision
+
+WARM_UP = 2
+TIMED = 5
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+LEAST_GAIN = 1.15
+"""A lower precision is chosen only if it is faster by this factor."""
+
+
+def seconds_per_step(
+    network: Network, channels: int, patch: Zyx, *, batch: int, precision: Precision, device: str
+) -> float:
+    """Median time of one forward pass, backward pass and optimizer step on noise."""
+    model = build_from(network, channels).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters())
+    image = torch.randn(batch, 1, *patch, device=device)
+    truth = torch.zeros(batch, channels, *patch, device=device)
+    times = []
+    for _ in range(WARM_UP + TIMED):
+        started = time.perf_counter()
+        with torch.autocast(device, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
+            logits = model(image)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), truth)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if not math.isfinite(float(loss.detach())):
+            raise FloatingPointError(f"{precision} gave a loss that is not finite")
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[WARM_UP:])
+
+
+def fastest_precision(network: Network, channels: int, patch: Zyx, *, device: Literal["cpu", "cuda"]) -> tuple[Precision, float]:
+    """The precision that pays here, and its time per step."""
+    low: Precision = "bf16" if device == "cpu" or torch.cuda.is_bf16_supported() else "fp16"
+    full = seconds_per_step(network, channels, patch, batch=1, precision="fp32", device=device)
+    half = seconds_per_step(network, channels, patch, batch=1, precision=low, device=device)
+    return (low, half) if half * LEAST_GAIN < full else ("fp32", full)
