@@ -67,7 +67,9 @@ def alike(segmentation_zyx: Array, truth_zyx: Array) -> Array:
 
     Two pictures side by side then show the same color where they agree.
     """
-    pairs, counts = np.unique(np.stack([segmentation_zyx.ravel(), truth_zyx.ravel()]).astype(np.int64), axis=1, return_counts=True)
+    pairs, counts = np.unique(
+        np.stack([segmentation_zyx.ravel(), truth_zyx.ravel()]).astype(np.int64), axis=1, return_counts=True
+    )
     lookup: dict[int, int] = {0: 0}
     taken: set[int] = {0}
     fresh = int(truth_zyx.max(initial=0)) + 1

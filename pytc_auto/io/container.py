@@ -16,13 +16,14 @@ def resolve_key(path: str, contents: Contents, key: str | None) -> str:
     Args:
         path: The container, for messages.
         contents: What it holds.
-        key: What the user asked for; a group stands for the one data set inside it. None: the only data set.
+        key: What the user asked for; a group stands for the one data set inside it. None: the container's
+            own array, else the only data set.
 
     Raises:
         DataError: There is none, or several, or not the one that was asked for.
     """
     wanted = (key or "").strip("/")
-    if wanted in contents and key is not None:
+    if wanted in contents:
         return wanted
     inside = {k: s for k, s in contents.items() if not wanted or k.startswith(f"{wanted}/")}
     volumes = [k for k, shape in inside.items() if len(shape) in (2, 3)] or list(inside)

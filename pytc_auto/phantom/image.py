@@ -17,7 +17,7 @@ MITOCHONDRION_GRAY = 96.0
 MEMBRANE_HALF_NM = 12.0
 MITOCHONDRION_GAP_NM = 22.0
 CRISTA_NM = 46.0
-VESICLES_PER_UM3 = 1500.0
+VESICLES_PER_UM3 = 7000.0
 SMUDGES_PER_UM3 = 1.2
 BLUR_NM = 4.5
 
@@ -45,13 +45,14 @@ def mitochondrion_mask(sampled: Sampled) -> npt.NDArray[np.bool_]:
 
 def tissue_gray(sampled: Sampled, grid: Grid, rng: np.random.Generator) -> FloatArray:
     """Gray values of the tissue, about 0 to 255, without noise of the detector."""
-    grain = _grain(grid, 12.0, rng)
+    grain = _grain(grid, 14.0, rng)
     gray = _cytoplasm(sampled, grid, grain, rng)
+    gray += _reticulum(sampled, grid, rng)
     _add_spots_in_place(gray, grid, _vesicles(sampled, grid, rng))
     _add_mitochondria_in_place(gray, sampled, grid, grain, rng)
     half_nm = max(MEMBRANE_HALF_NM, 0.6 * min(grid.voxel_size_nm))
     membrane = _soft_step((half_nm - sampled.membrane_nm_zyx) / 2.5)
-    gray += membrane * (MEMBRANE_GRAY + 5 * grain - gray)
+    gray += membrane * (MEMBRANE_GRAY + 7 * smooth_noise(grid, 200.0, rng) + 5 * grain - gray)
     _add_spots_in_place(gray, grid, _smudges(sampled, grid, rng))
     return _blurred(gray, grid.voxel_size_nm)
 
@@ -60,11 +61,18 @@ def _cytoplasm(sampled: Sampled, grid: Grid, grain: FloatArray, rng: np.random.G
     """Each neurite has its own gray and grain; a few are dark. The stain varies slowly over the volume."""
     count = int(sampled.neurites_zyx.max()) + 1
     base = CYTOPLASM_GRAY + 9 * rng.standard_normal(count) - 32 * (rng.random(count) < 0.12)
-    texture = rng.uniform(7, 14, count)
-    coarse = _grain(grid, 26.0, rng)
-    stain = 4 * smooth_noise(grid, 900.0, rng) + 4 * smooth_noise(grid, 220.0, rng)
+    texture = rng.uniform(8, 17, count)
+    coarse = _grain(grid, 34.0, rng)
+    stain = 5 * smooth_noise(grid, 900.0, rng) + 4 * smooth_noise(grid, 220.0, rng)
     own = texture.astype(np.float32)[sampled.neurites_zyx]
-    return base.astype(np.float32)[sampled.neurites_zyx] + stain + own * (0.75 * grain + 0.65 * np.minimum(coarse, 0.8))
+    return base.astype(np.float32)[sampled.neurites_zyx] + stain + own * (0.7 * grain + 1.1 * np.minimum(coarse, 0.4))
+
+
+def _reticulum(sampled: Sampled, grid: Grid, rng: np.random.Generator) -> FloatArray:
+    """Bright profiles with a thin faint outline, away from the membranes: endoplasmic reticulum."""
+    lumen = smooth_noise(grid, 95.0, rng) - 1.55
+    present = _soft_step((smooth_noise(grid, 400.0, rng) - 0.1) / 0.1) * _soft_step((sampled.membrane_nm_zyx - 34) / 3)
+    return present * (14 * _soft_step(lumen / 0.08) - 44 * np.exp(-np.square(lumen / 0.15)))
 
 
 def _mitochondrion_level(sampled: Sampled) -> FloatArray:
@@ -79,8 +87,9 @@ def _add_mitochondria_in_place(
     where = np.nonzero(level < 12)
     inward = -level[where]
     phase = _crista_phase(where, sampled, grid, rng)
-    cristae = np.cos(phase) * _soft_step((inward - 18) / 4)
-    content = MITOCHONDRION_GRAY + 13 * cristae + 5 * grain_zyx[where]
+    contrast = rng.uniform(3, 15, int(sampled.neurites_zyx.max()) + 1).astype(np.float32)[sampled.neurites_zyx[where]]
+    cristae = contrast * np.cos(phase) * _soft_step((inward - 18) / 4)
+    content = MITOCHONDRION_GRAY + cristae + 5 * grain_zyx[where]
     content += 10 * np.exp(-np.square((inward - 15) / 5)) - 24 * np.exp(-np.square((inward - 4) / 6))
     gray_zyx[where] += _soft_step((inward + 2) / 2.5) * (content - gray_zyx[where])
 
@@ -95,7 +104,7 @@ def _crista_phase(
     axes = grid.positions_nm()
     own = direction.astype(np.float32)[sampled.neurites_zyx[where]]
     position = np.stack([axes[i][where[i]] for i in range(3)], axis=1).astype(np.float32)
-    bend = 2.2 * smooth_noise(grid, 110.0, rng)
+    bend = 2.8 * smooth_noise(grid, 110.0, rng)
     phase: FloatArray = np.einsum("ni,ni->n", own, position) + bend[where]
     return phase
 
@@ -105,13 +114,13 @@ def _vesicles(sampled: Sampled, grid: Grid, rng: np.random.Generator) -> Spots:
     centers, index = _random_points(grid, VESICLES_PER_UM3, rng)
     crowded = smooth_noise(grid, 260.0, rng)[index]
     share = rng.random(int(sampled.neurites_zyx.max()) + 1)
-    wanted = np.where(share < 0.45, 0.7, 0.06)[sampled.neurites_zyx[index]] * (crowded > 0.1) + 0.03
+    wanted = np.where(share < 0.45, 0.8, 0.08)[sampled.neurites_zyx[index]] * (crowded > 0.1) + 0.02
     free = (sampled.membrane_nm_zyx[index] > 38) & (_mitochondrion_level(sampled)[index] > 26)
     centers = centers[free & (rng.random(len(centers)) < wanted)]
     draw = rng.random(len(centers))
     endosome, dense = draw < 0.04, draw > 0.93
     ring = np.where(endosome, rng.uniform(28, 45, len(centers)), np.where(dense, 0.0, rng.uniform(14, 19, len(centers))))
-    return Spots(centers, ring, np.where(dense, 17.0, 6.5), np.where(dense, -62.0, -34.0))
+    return Spots(centers, ring, np.where(dense, 17.0, 6.5), np.where(dense, -62.0, -46.0))
 
 
 def _smudges(sampled: Sampled, grid: Grid, rng: np.random.Generator) -> Spots:
@@ -171,11 +180,11 @@ def _soft_step(value: FloatArray) -> FloatArray:
     return step
 
 
-def detect(gray_zyx: FloatArray, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Shot noise, stronger where it is bright, then rounding to uint8."""
+def detect(gray_zyx: FloatArray, noise: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Shot noise, stronger where it is bright and ``noise`` on mid gray, then rounding to uint8."""
     fine, wide = (rng.standard_normal(gray_zyx.shape, dtype=np.float32) for _ in range(2))
-    noise = 6.0 * fine + 12.0 * _filtered(wide, [0.0, 0.6, 0.6])
-    noisy = gray_zyx + noise * np.sqrt(np.maximum(gray_zyx, 20) / 130)
+    both = 0.6 * fine + 1.5 * _filtered(wide, [0.0, 0.6, 0.6])
+    noisy = gray_zyx + noise * both * np.sqrt(np.maximum(gray_zyx, 20) / 130).astype(np.float32)
     return np.rint(np.clip(noisy, 0, 255)).astype(np.uint8)
 
 
@@ -183,6 +192,6 @@ def vary_sections(gray_zyx: FloatArray, axis: int, rng: np.random.Generator) -> 
     """Contrast and brightness that differ from section to section."""
     shape = [1, 1, 1]
     shape[axis] = gray_zyx.shape[axis]
-    contrast = (1.12 * np.exp(0.06 * rng.standard_normal(shape))).astype(np.float32)
+    contrast = (1.2 * np.exp(0.05 * rng.standard_normal(shape))).astype(np.float32)
     brightness = (6 * rng.standard_normal(shape)).astype(np.float32)
     return (gray_zyx - 128) * contrast + 128 + brightness

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ class Caliber:
     filled: float
 
 
-CALIBERS = (Caliber((170.0, 290.0), 0.16), Caliber((105.0, 175.0), 0.45), Caliber((68.0, 105.0), 1.0))
+CALIBERS = (Caliber((150.0, 250.0), 0.12), Caliber((95.0, 150.0), 0.42), Caliber((66.0, 95.0), 1.0))
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ class Walk:
     def length_nm(self) -> float:
         """Length of the center line."""
         return float(np.linalg.norm(np.diff(self.points_nm, axis=0), axis=1).sum())
+
+
+@dataclass(frozen=True)
+class Tip:
+    """Where a neurite is about to grow, which way, and how thick it would like to be."""
+
+    neurite: int
+    point: Points
+    direction: Points
+    radius: float
 
 
 @dataclass(frozen=True)
@@ -82,17 +92,14 @@ def grow_neurites(grid: Grid, rng: np.random.Generator) -> tuple[Territory, list
             starts = np.flatnonzero(territory.clearance_zyx > caliber.radius_nm[0])
             if not len(starts):
                 break
-            neurite = _neurite(territory, caliber, starts, len(walks) + 1, rng)
-            for walk in neurite:
-                territory.claim_in_place(walk)
-            walks += neurite
+            walks += _grow_one_in_place(territory, caliber, starts, len(walks) + 1, rng)
     return territory, walks
 
 
-def _neurite(
+def _grow_one_in_place(
     territory: Territory, caliber: Caliber, starts: npt.NDArray[np.int64], neurite: int, rng: np.random.Generator
 ) -> list[Walk]:
-    """One neurite: it grows both ways from a start and branches. A stub becomes a bulge of its neighbor."""
+    """Grow one neurite both ways from a start, with branches. A stub becomes a bulge of its neighbor."""
     grid = territory.grid
     chosen = rng.choice(starts, size=min(6, len(starts)), replace=False)
     start = chosen[np.argmax(territory.clearance_zyx.ravel()[chosen])]
@@ -100,49 +107,65 @@ def _neurite(
     point = np.asarray(grid.origin_nm) + index * np.asarray(grid.voxel_size_nm)
     radius = rng.uniform(*caliber.radius_nm)
     direction = _unit(rng.standard_normal(3))
-    walks = [_walk(territory, neurite, point, way * direction, radius, rng) for way in (1, -1)]
-    trunk_nm = sum(w.length_nm for w in walks)
-    stub_of = int(territory.owner_zyx[tuple(index)])
-    if trunk_nm < SHORTEST_NM and stub_of:
-        return [Walk(stub_of, w.points_nm, w.radii_nm) for w in walks]
-    return [*walks, *(b for w in walks for b in _branches(territory, w, rng))]
-
-
-def _branches(territory: Territory, trunk: Walk, rng: np.random.Generator) -> list[Walk]:
-    """Side branches of a walk, thinner than it."""
+    neighbor = int(territory.owner_zyx[tuple(index)])
+    first = _walk(territory, Tip(neurite, point, direction, radius), rng)
+    if first.length_nm < SHORTEST_NM and neighbor:
+        first = replace(first, neurite=neighbor)
+        territory.claim_in_place(first)
+        return [first]
+    territory.claim_in_place(first)
+    back = _sprout(territory, Tip(neurite, point, -direction, radius), first.radii_nm[0], rng)
+    territory.claim_in_place(back)
+    trunk = [first, back]
     branches = []
-    for here in np.flatnonzero(rng.random(len(trunk.points_nm) - 1) < _steps(trunk) / BRANCH_EVERY_NM):
+    for tip, parent_radius in [t for walk in trunk for t in _branch_tips(walk, rng)]:
+        branch = _sprout(territory, tip, parent_radius, rng)
+        territory.claim_in_place(branch)
+        branches.append(branch)
+    return trunk + branches
+
+
+def _branch_tips(trunk: Walk, rng: np.random.Generator) -> list[tuple[Tip, float]]:
+    """Where side branches leave a walk, thinner than it, and how thick it is there."""
+    tips = []
+    steps = np.linalg.norm(np.diff(trunk.points_nm, axis=0), axis=1)
+    for here in np.flatnonzero(rng.random(len(steps)) < steps / BRANCH_EVERY_NM):
         along = _unit(trunk.points_nm[here + 1] - trunk.points_nm[here])
         aside = _unit(np.cross(along, rng.standard_normal(3)) + 0.3 * along)
-        radius = max(SMALLEST_RADIUS_NM * 1.1, trunk.radii_nm[here] * rng.uniform(0.5, 0.85))
-        branches.append(_walk(territory, trunk.neurite, trunk.points_nm[here], aside, radius, rng))
-    return branches
+        radius = max(1.1 * SMALLEST_RADIUS_NM, trunk.radii_nm[here] * rng.uniform(0.5, 0.85))
+        tips.append((Tip(trunk.neurite, trunk.points_nm[here], aside, radius), float(trunk.radii_nm[here])))
+    return tips
 
 
-def _steps(walk: Walk) -> npt.NDArray[np.float64]:
-    steps: npt.NDArray[np.float64] = np.linalg.norm(np.diff(walk.points_nm, axis=0), axis=1)
-    return steps
+def _sprout(territory: Territory, tip: Tip, parent_radius: float, rng: np.random.Generator) -> Walk:
+    """A walk that leaves its own neurite at the surface; it is only a stalk where there is no room outside."""
+    outside = tip.point + tip.direction * (parent_radius + 1.05 * SMALLEST_RADIUS_NM)
+    stalk = np.linspace(tip.point, outside, 4)[:-1]
+    thin = np.full(len(stalk), SMALLEST_RADIUS_NM)
+    if territory.clearance_at(outside[None])[0] < SMALLEST_RADIUS_NM:
+        return Walk(tip.neurite, stalk[:1], thin[:1])
+    grown = _walk(territory, replace(tip, point=outside), rng)
+    return Walk(tip.neurite, np.concatenate([stalk, grown.points_nm]), np.concatenate([thin, grown.radii_nm]))
 
 
-def _walk(
-    territory: Territory, neurite: int, point: Points, direction: Points, radius: float, rng: np.random.Generator
-) -> Walk:
+def _walk(territory: Territory, tip: Tip, rng: np.random.Generator) -> Walk:
     """Go on, turning a little towards free space, until there is no room or the tissue ends."""
-    points, radii = [point], [min(radius, float(territory.clearance_at(point[None])[0]))]
+    points, direction = [tip.point], tip.direction
+    radii = [min(tip.radius, float(territory.clearance_at(tip.point[None])[0]))]
     swelling = 0.0
     while True:
         step = max(30.0, 0.45 * radii[-1])
         turned = direction + 0.4 * rng.standard_normal((DIRECTIONS, 3))
         turned /= np.linalg.norm(turned, axis=1, keepdims=True)
         room = territory.clearance_at(points[-1] + step * turned)
-        score = np.minimum(room, 1.15 * radius) / radius + 0.5 * turned @ direction + 0.1 * rng.random(DIRECTIONS)
+        score = np.minimum(room, 1.15 * tip.radius) / tip.radius + 0.5 * turned @ direction + 0.1 * rng.random(DIRECTIONS)
         best = int(np.argmax(score))
         if room[best] < SMALLEST_RADIUS_NM:
-            return Walk(neurite, np.array(points), np.array(radii))
+            return Walk(tip.neurite, np.array(points), np.array(radii))
         swelling = 0.85 * swelling + 0.13 * rng.standard_normal()
         direction = turned[best]
         points.append(points[-1] + step * direction)
-        radii.append(min(max(radius * np.exp(swelling), SMALLEST_RADIUS_NM), float(room[best])))
+        radii.append(min(max(tip.radius * np.exp(swelling), SMALLEST_RADIUS_NM), float(room[best])))
 
 
 def _unit(vector: Points) -> Points:

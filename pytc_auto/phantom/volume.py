@@ -17,6 +17,8 @@ CLASS_NAMES: dict[int, str] = {0: "cytoplasm", 1: "membrane", 2: "mitochondrion"
 SUBSECTIONS = 3
 SERIAL_ANISOTROPY = 1.5
 LARGEST_SHIFT = 1
+BLOCK_NOISE = 6.5
+SERIAL_NOISE = 13.0
 GAP_HALF_NM = 8.0
 SMALLEST_NEURITE_NM3 = 3e5
 SMALLEST_MITOCHONDRION_NM3 = 1e5
@@ -82,7 +84,7 @@ def make_phantom(shape: Zyx, voxel_size_nm: ZyxFloat, *, seed: int) -> Phantom:
     sections = _Sections(gray, sampled.neurites_zyx, sampled.membrane_nm_zyx, mitochondrion_mask(sampled))
     if serial:
         sections = _cut(sections, cut, image_rng)
-    return _with_truth(sections, voxel_size_nm, detect(sections.gray_zyx, image_rng))
+    return _with_truth(sections, voxel_size_nm, detect(sections.gray_zyx, SERIAL_NOISE if serial else BLOCK_NOISE, image_rng))
 
 
 def _render_grid(shape: Zyx, voxel_size_nm: ZyxFloat, cut: int | None) -> Grid:

@@ -32,6 +32,11 @@ def evaluate(segmentation: str | Path, labels: str | Path, *, json_file: str | P
         )
     scores = score_volumes(found, truth)
     if json_file is not None:
-        document = {"segmentation": str(segmentation), "labels": str(labels), "background": "label 0 is left out", "scores": scores}
+        document = {
+            "segmentation": str(segmentation),
+            "labels": str(labels),
+            "background": "label 0 is left out",
+            "scores": scores,
+        }
         Path(json_file).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return scores

@@ -27,7 +27,9 @@ def prediction_view(stored_cyx: npt.NDArray[np.uint8], plan: Plan) -> Array:
     return values[0]
 
 
-def result_picture(path: Path, plan: Plan, *, image: Array, stored: Array | None, segmentation: Array, truth: Array | None) -> None:
+def result_picture(
+    path: Path, plan: Plan, *, image: Array, stored: Array | None, segmentation: Array, truth: Array | None
+) -> None:
     """The middle section of a volume: image, prediction, segmentation and, where it is known, truth.
 
     Args:

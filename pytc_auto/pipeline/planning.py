@@ -36,7 +36,7 @@ class Planned:
     remarks: list[str]
 
 
-def plan(
+def plan(  # noqa: PLR0913
     data: str | Path,
     *,
     name: str | None = None,
@@ -117,7 +117,9 @@ def _plan_for_this_machine(fingerprint: Fingerprint, task: Task | None, max_seco
     for _ in range(MOST_REPLANS):
         batch = decided.sampling.batch
         work = relative_work(decided.network, decided.patch, decided.channels, batch)
-        timed = seconds_per_step(decided.network, decided.channels, decided.patch, batch=batch, precision=precision, device=device)
+        timed = seconds_per_step(
+            decided.network, decided.channels, decided.patch, batch=batch, precision=precision, device=device
+        )
         if abs(timed / work / machine.seconds_per_step - 1) < SETTLED:
             break
         machine = machine.replace(seconds_per_step=round(timed / work, 4))

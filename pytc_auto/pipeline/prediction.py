@@ -67,7 +67,7 @@ class Model:
         return found
 
 
-def predict(
+def predict(  # noqa: PLR0913
     volumes: Sequence[str | Path],
     *,
     model: str | Path,
@@ -238,6 +238,4 @@ def _decode(model: Model, source: Volume, predictions: Any, target: Path, attrib
     section = Box((middle, 0, 0), (middle + 1, *source.shape[1:]))
     seen = stored[:, middle // plan.working_scale[0]][:, None]
     picture = target / STATE / "preview.png"
-    result_picture(
-        picture, plan, image=source.read(section), stored=seen, segmentation=segmentation[middle][None], truth=None
-    )
+    result_picture(picture, plan, image=source.read(section), stored=seen, segmentation=segmentation[middle][None], truth=None)

@@ -18,13 +18,16 @@ MOST_CLASS_WEIGHT = 10.0
 
 
 def offsets_within(voxel_size_nm: ZyxFloat, patch: Zyx) -> list[Zyx]:
-    """One step back on each axis, then rings whose reach is the same in nm on each axis, as far as the patch has room."""
+    """One step back on each axis, then rings whose reach is the same in nm on each axis, as far as the patch has room.
+
+    An axis of one voxel has no neighbors.
+    """
     offsets = _ring((1, 1, 1))
     for reach in RINGS_NM:
         steps = zyx([max(1, round(reach / s)) for s in voxel_size_nm])
-        if all(step * ROOM_FOR_OFFSET <= n for step, n in zip(steps, patch, strict=True)):
+        if all(step * ROOM_FOR_OFFSET <= n for step, n in zip(steps, patch, strict=True) if n > 1):
             offsets += [o for o in _ring(steps) if o not in offsets]
-    return offsets
+    return [o for o in offsets if all(n > 1 for n, step in zip(patch, o, strict=True) if step)]
 
 
 def _ring(steps: Zyx) -> list[Zyx]:

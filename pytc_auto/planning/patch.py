@@ -17,6 +17,10 @@ FIELD_OF_VIEW_NM = 1200.0
 LEAST_FIELD_OF_VIEW_NM = 600.0
 MOST_FIELD_OF_VIEW_NM = 2000.0
 BLOB_FACTOR = 1.5
+MOST_FLOOR_VOXELS = 160
+"""On very fine grids the least field of view gives way to memory."""
+LEAST_VOXELS = 32
+"""On very coarse grids a patch is still a picture."""
 LEAST_SECTIONS = 16
 LEAST_SECTIONS_ANISOTROPIC = 8
 VERY_ANISOTROPIC = 6.0
@@ -72,12 +76,12 @@ def candidates(voxel_size_nm: ZyxFloat, extent: Zyx | None, wanted_nm: float, *,
 
 def _floors(voxel_size_nm: ZyxFloat, least_nm: float) -> list[float]:
     """Fewest voxels per axis; a cutting axis of thin sections keeps a number of sections."""
-    floors = [least_nm / s for s in voxel_size_nm]
+    floors = [min(max(least_nm / s, LEAST_VOXELS), MOST_FLOOR_VOXELS) for s in voxel_size_nm]
     ratio = anisotropy(voxel_size_nm)
     if ratio >= THIN_SECTIONS:
         sections = LEAST_SECTIONS_ANISOTROPIC if ratio >= VERY_ANISOTROPIC else LEAST_SECTIONS
         cut = cutting_axis(voxel_size_nm)
-        floors[cut] = max(floors[cut], sections)
+        floors[cut] = max(least_nm / voxel_size_nm[cut], sections)
     return floors
 
 

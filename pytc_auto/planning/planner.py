@@ -23,6 +23,7 @@ from pytc_auto.schema.plan import ClassLabels, Head, InstanceLabels, Intensity, 
 START_WIDTH = {"cpu": 16, "cuda": 32}
 RARE_CLASS = 0.05
 TYPICAL_CHANNELS = 6
+LEAST_EXTENT = 16
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None =
         PlanError: The task cannot be found or does not fit the labels.
         BudgetError: Time or memory do not suffice for the smallest sound plan.
     """
+    _refuse_tiny(fingerprint)
     chosen_task = choose_task(fingerprint, task)
     scale = choose_scale(fingerprint)
     size = _scaled(fingerprint.voxel_size_nm, scale.value)
@@ -75,6 +77,16 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None =
         why={field: why[field] for field in Plan.model_fields if field in why},
         **raw,
     )
+
+
+def _refuse_tiny(fingerprint: Fingerprint) -> None:
+    """A volume must be a plane at least."""
+    for volume in fingerprint.volumes:
+        if volume.shape is not None and sorted(volume.shape)[1] < LEAST_EXTENT:
+            raise PlanError(
+                f"{fingerprint.name}: volume {volume.name} has shape {volume.shape} (z, y, x). "
+                f"Two of its axes need {LEAST_EXTENT} voxels at least; check the file and its axis order."
+            )
 
 
 def _choose_patch(ground: _Ground) -> tuple[Schedule, Why]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pytc_auto.geometry import Zyx, ZyxFloat, zyx
 
 LEAST_POOLED_AXIS = 32
-LEAST_BOTTLENECK = 8
+LEAST_BOTTLENECK = 6
 MOST_STAGES = 6
 
 

@@ -86,7 +86,7 @@ class AffinityHead(Part):
     """Does voxel v belong to the same instance as v + offset? One channel per offset."""
 
     kind: Literal["affinities"]
-    offsets: list[tuple[int, int, int]] = Field(min_length=3)
+    offsets: list[tuple[int, int, int]] = Field(min_length=2)
     loss: Literal["balanced_bce"]
     weight: PositiveFloat
 

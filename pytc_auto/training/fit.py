@@ -72,7 +72,9 @@ def fit(
     started = time.monotonic()
     module = ConnectomicsModule(network, plan, validate)
     checkpoints = folder / "checkpoints"
-    best = ModelCheckpoint(checkpoints, filename=BEST, monitor="validation/score", mode="max", save_top_k=1, enable_version_counter=False)
+    best = ModelCheckpoint(
+        checkpoints, filename=BEST, monitor="validation/score", mode="max", save_top_k=1, enable_version_counter=False
+    )
     last = ModelCheckpoint(checkpoints, filename=LAST, save_top_k=1, monitor=None, enable_version_counter=False)
     stop = StopAt(deadline if deadline is not None else float("inf"))
     trainer = _trainer(plan, folder, [best, last, stop])

@@ -20,9 +20,7 @@ LEAST_GAIN = 1.15
 """A lower precision is chosen only if it is faster by this factor."""
 
 
-def seconds_per_step(
-    network: Network, channels: int, patch: Zyx, *, batch: int, precision: Precision, device: str
-) -> float:
+def seconds_per_step(network: Network, channels: int, patch: Zyx, *, batch: int, precision: Precision, device: str) -> float:
     """Median time of one forward pass, backward pass and optimizer step on noise."""
     model = build_from(network, channels).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters())

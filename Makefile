@@ -1,0 +1,36 @@
+# Two commands: make demo, make test. Each does its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_DISABLE_PIP_VERSION_CHECK
+
+.PHONY: demo test test-slow lint install clean
+
+demo: install
+	rm -rf demo
+	$(BIN)/pytc demo --out demo
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; call make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -1,0 +1,90 @@
+"""One row of accuracy on real data: plan and train on DATASET/train, score once on DATASET/test.
+
+    python benchmarks/accuracy.py DATASET --max-time T
+
+The row is appended to results.md beside this file. A row of the same data set, time and commit is not made again. A run that was
+interrupted resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.md"
+HEADER = (
+    "| data | time | plan | steps | test scores | wall, s | date | commit | machine |\n|---|---|---|---|---|---|---|---|---|\n"
+)
+SECTION = "## Accuracy on `test`\n\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--max-time", required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "accuracy")
+    arguments = parser.parse_args()
+    name = arguments.dataset.resolve().name
+    key = f"| {name} | {arguments.max_time} |"
+    if RESULTS.is_file() and any(line.startswith(key) and _commit() in line for line in RESULTS.read_text().splitlines()):
+        print(f"{name} at {arguments.max_time} is measured already for {_commit()}; see {RESULTS}")
+        return
+    row = measure(arguments.dataset, arguments.max_time, arguments.runs)
+    append(f"{key} {row} |\n")
+
+
+def measure(dataset: Path, max_time: str, runs: Path) -> str:
+    import pytc_auto
+    from pytc_auto.cli import seconds
+
+    name = dataset.resolve().name
+    started = time.monotonic()
+    run = runs / name
+    if not (run / "plan.yaml").is_file():
+        pytc_auto.plan(dataset / "train", name=name, runs=runs, max_seconds=seconds(max_time), say=print)
+    trained = pytc_auto.train(name, runs=runs, say=print)
+    wall = time.monotonic() - started
+    plan = trained.run.plan()
+    images = sorted((dataset / "test" / "images").iterdir())
+    labels = {p.stem: p for p in (dataset / "test" / "labels").iterdir()}
+    scores: dict[str, float] = {}
+    for image in images:
+        out = run / f"test_{image.stem}.zarr"
+        size = plan.voxel_size_nm
+        pytc_auto.predict([image], model=trained.run.model, out=out, voxel_size_nm=size, keep_predictions=True)
+        scores = pytc_auto.evaluate(out, labels[image.stem], json_file=run / f"scores_{image.stem}.json")
+    shown = {k: v for k, v in scores.items() if k in ("voi", "voi_split", "voi_merge", "adapted_rand") or "dice" in k}
+    network = plan.network.features
+    made = f"{'×'.join(map(str, plan.patch))}, {network[0]}–{network[-1]} features, {plan.precision}"
+    text = ", ".join(f"{k} {v:.3f}" for k, v in shown.items())
+    return f"{made} | {plan.sampling.steps} | {text} | {wall:.0f} | {datetime.date.today()} | {_commit()} | {_machine()}"
+
+
+def append(row: str) -> None:
+    text = RESULTS.read_text() if RESULTS.is_file() else "# Results\n\n"
+    if SECTION not in text:
+        text += SECTION + HEADER
+    before, after = text.split(SECTION, 1)
+    table, separator, rest = after.partition("\n\n")
+    RESULTS.write_text(before + SECTION + table.rstrip("\n") + "\n" + row + (separator + rest if separator else ""))
+    print(row)
+
+
+def _commit() -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.machine()}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""The command line: parse, call the pipeline, print."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pytc_auto.errors import PytcError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pytc_auto.schema.plan import Plan
+
+app = typer.Typer(
+    help="Segment electron-microscopy volumes without writing a configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class TaskName(StrEnum):
+    """What to segment."""
+
+    auto = "auto"
+    neurons = "neurons"
+    objects = "objects"
+    classes = "classes"
+
+
+class SizeName(StrEnum):
+    """A fixed machine: 8, 24 or 80 GB of GPU memory."""
+
+    S = "S"
+    M = "M"
+    L = "L"
+
+
+def seconds(text: str) -> float:
+    """A time such as 90s, 30m, 1.5h; a bare number is minutes.
+
+    >>> seconds("30m"), seconds("1.5h"), seconds("90s"), seconds("2")
+    (1800.0, 5400.0, 90.0, 120.0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise typer.BadParameter(f"{text!r} is not a time. Write 90s, 30m or 1.5h.")
+    return float(match[1]) * {"s": 1, "m": 60, "": 60, "h": 3600}[match[2]]
+
+
+def voxel_size(text: str) -> tuple[float, float, float]:
+    """Three lengths in nanometers, z first.
+
+    >>> voxel_size("45,4.6,4.6")
+    (45.0, 4.6, 4.6)
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 3 or min(values) <= 0:
+        raise typer.BadParameter(f"{text!r} is not a voxel size. Write Z,Y,X in nanometers, such as 45,4.6,4.6.")
+    return values[0], values[1], values[2]
+
+
+def fold_number(text: str) -> str:
+    """A fold's number, or all."""
+    if text != "all" and not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is not a fold. Write its number, or all.")
+    return text
+
+
+VoxelSizeOption = Annotated[Any, typer.Option(parser=voxel_size, metavar="Z,Y,X", help="nanometers, where the files do not tell")]
+TimeOption = Annotated[Any, typer.Option(parser=seconds, metavar="TIME", help="wall clock for one fold, such as 30m")]
+RunsOption = Annotated[Path, typer.Option(help="folder of all runs")]
+
+
+@app.command()
+def plan(  # noqa: PLR0913, PLR0917
+    dataset: Annotated[Path, typer.Argument(help="folder with images/ and labels/, or one container with both")],
+    name: Annotated[str | None, typer.Option(help="of the run")] = None,
+    runs: RunsOption = Path("runs"),
+    voxel_size: VoxelSizeOption = None,
+    task: Annotated[TaskName, typer.Option(help="what to segment")] = TaskName.auto,
+    size: Annotated[SizeName | None, typer.Option(help="plan for a fixed machine instead of this one")] = None,
+    max_time: TimeOption = None,
+) -> None:
+    """Look at the data, decide everything, explain why."""
+    from pytc_auto.pipeline.planning import plan as make
+
+    made = make(
+        dataset,
+        name=name,
+        runs=runs,
+        voxel_size_nm=voxel_size,
+        task=None if task is TaskName.auto else task.value,
+        size=size.value if size else None,
+        max_seconds=max_time,
+        say=_say,
+    )
+    console = _console()
+    console.print(_plan_table(made.plan))
+    for remark in made.remarks:
+        console.print(f"[yellow]Note:[/] {remark}")
+    console.print(
+        f"Plan: {made.run.plan_file}\nNext: pytc train {made.run.name}" + (f" --runs {runs}" if str(runs) != "runs" else "")
+    )
+
+
+@app.command()
+def train(
+    what: Annotated[str, typer.Argument(help="data folder, plan file, or the run's name", metavar="DATASET|PLAN|NAME")],
+    runs: RunsOption = Path("runs"),
+    fold: Annotated[Any, typer.Option(parser=fold_number, metavar="K|all", help="which fold to train")] = "0",
+    max_time: TimeOption = None,
+) -> None:
+    """Run the plan; the same command again resumes. Exports one model folder."""
+    from pytc_auto.pipeline.training import train as run
+
+    done = run(what, runs=runs, fold="all" if fold == "all" else int(fold), max_seconds=max_time, say=_say)
+    console = _console()
+    for number, scores in sorted(done.scores.items()):
+        console.print(score_table(scores, f"Validation, fold {number} (chosen by {done.metric})"))
+    if done.stopped_early:
+        console.print("[yellow]Note:[/] stopped early, as --max-time asked.")
+    console.print(f"Model: {done.run.model}\nNext: pytc predict VOLUME --model {done.run.model} -o OUT")
+
+
+@app.command()
+def predict(  # noqa: PLR0913, PLR0917
+    volumes: Annotated[list[Path], typer.Argument(help="volumes to segment")],
+    model: Annotated[Path, typer.Option(help="folder that pytc train exported")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write")],
+    voxel_size: VoxelSizeOption = None,
+    keep_predictions: Annotated[bool, typer.Option("--keep-predictions", help="keep the network's output, too")] = False,
+    force: Annotated[bool, typer.Option("--force", help="go on although the voxel size differs from the training's")] = False,
+) -> None:
+    """Segment volumes of any size; the same command again resumes."""
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from pytc_auto.pipeline.prediction import predict as run
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=_console()) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=1.0)
+            bar.update(tasks[what], completed=share)
+
+        made = run(
+            volumes,
+            model=model,
+            out=out,
+            voxel_size_nm=voxel_size,
+            keep_predictions=keep_predictions,
+            force=force,
+            progress=progress,
+        )
+    for path in made:
+        _console().print(f"Segmentation: {path / 'labels' / 'segmentation'}\nPicture: {path / '.pytc' / 'preview.png'}")
+
+
+@app.command()
+def evaluate(
+    segmentation: Annotated[Path, typer.Argument(help="output of pytc predict, or any label volume")],
+    labels: Annotated[Path, typer.Argument(help="the truth")],
+    json: Annotated[Path | None, typer.Option(help="write the scores here, too")] = None,
+) -> None:
+    """Score a segmentation against labels."""
+    from pytc_auto.pipeline.evaluation import evaluate as run
+
+    _console().print(score_table(run(segmentation, labels, json_file=json), f"{segmentation} against {labels}"))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="folder for data, run and result")] = Path("demo"),
+) -> None:
+    """The whole way on synthetic tissue: plan, train, predict, evaluate."""
+    from pytc_auto.pipeline.demo import demo as run
+
+    done = run(out, say=_say)
+    console = _console()
+    console.print(_plan_table(done.planned.plan))
+    console.print(score_table(done.scores, "A volume that training never saw"))
+    console.print(f"Look at {done.picture}")
+
+
+def main() -> None:
+    """Run a verb. A fault the user can mend is one message and exit code 1."""
+    try:
+        app()
+    except PytcError as error:
+        _console(stderr=True).print(f"[bold red]Error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _console(stderr=True).print("Stopped. The same command goes on from here.")
+        sys.exit(130)
+
+
+def score_table(scores: dict[str, float], title: str) -> Table:
+    """Scores by name."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    for name, value in scores.items():
+        table.add_row(name.replace("_", " "), f"{value:.4f}")
+    return table
+
+
+def _plan_table(plan: Plan) -> Table:
+    """Decision, value, rule and numbers."""
+    from rich.table import Table
+
+    table = Table(title=f"Plan for {plan.name}", title_justify="left")
+    for column in ("decision", "value", "rule", "because of"):
+        table.add_column(column, overflow="fold")
+    raw = plan.model_dump(mode="json")
+    for field, why in plan.why.items():
+        value: Any = raw
+        for step in field.split("."):
+            value = value[step]
+        numbers = ", ".join(f"{k} {v}" for k, v in why.numbers.items() if v is not None)
+        table.add_row(field, _escaped(_short(value)), why.rule, _escaped(numbers))
+    return table
+
+
+def _short(value: object) -> str:
+    """A value on one line, records as key: value."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {_short(v)}" for k, v in value.items() if v is not None)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "; ".join(_short(v) for v in value)
+    return str(value)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _console(*, stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+_say: Callable[[str], None] = lambda what: _console().print(f"[bold]{_escaped(what)}[/]")  # noqa: E731

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytc_auto.errors import BudgetError, PlanError
+from pytc_auto.planning.machines import PRESETS
+from pytc_auto.planning.planner import make_plan
+from pytc_auto.schema.plan import Plan
+from samples import CPU, fingerprint, mitochondria
+
+
+def test_touching_neurons_get_affinities_and_eroded_borders():
+    plan = make_plan(fingerprint(), CPU)
+    assert plan.task == "neurons"
+    assert plan.labels.erode_nm == 10.0
+    assert plan.why["labels"].rule == "labels.touching"
+    assert plan.offsets[:3] == [(-1, 0, 0), (0, -1, 0), (0, 0, -1)]
+    assert (-9, 0, 0) in plan.offsets
+    assert plan.decoder.metric == "voi"
+    assert plan.decoder.grid["foreground_threshold"] == [0.0]
+    assert plan.augmentation.symmetries == 48
+    assert plan.augmentation.effects.missing_section is None
+
+
+def test_gaps_need_no_erosion_and_may_be_background():
+    plan = make_plan(fingerprint(touching_fraction=0.02, foreground_fraction=0.9), CPU)
+    assert plan.labels.erode_nm == 0.0
+    assert max(plan.decoder.grid["foreground_threshold"]) > 0
+
+
+def test_half_an_hour_on_a_cpu_fits_enough_steps_with_a_patch_of_600_nm_or_more():
+    plan = make_plan(fingerprint(), CPU)
+    assert plan.sampling.steps >= 1500
+    assert min(plan.patch) * 10 >= 600
+    assert plan.sampling.batch == 1
+    assert plan.why["patch"].numbers["limited_by"] == "time"
+
+
+def test_less_time_takes_the_patch_first_and_the_width_then():
+    rich, poor, poorest = (make_plan(fingerprint(), CPU.replace(seconds=s)) for s in (36000, 1800, 500))
+    assert rich.patch > poor.patch
+    assert poor.network.features[0] == 16
+    assert poorest.patch == poor.patch
+    assert poorest.network.features[0] < 16
+
+
+def test_too_little_time_is_refused_with_what_is_needed():
+    with pytest.raises(BudgetError, match=r"--max-time 1.0m is too little.*1500 are the least. Give at least \d+m"):
+        make_plan(fingerprint(), CPU.replace(seconds=60))
+
+
+def test_thin_sections_are_never_pooled_nor_padded():
+    plan = make_plan(mitochondria(), CPU.replace(seconds=1200))
+    assert all(stride[0] == 1 for stride in plan.network.strides)
+    assert plan.patch[0] <= 20
+    assert plan.task == "classes"
+    assert list(plan.labels.values) == [0, 255]
+    assert plan.augmentation.effects.missing_section is not None
+    assert plan.augmentation.effects.affine.rotation_degrees == (180.0, 0.0, 0.0)
+    assert plan.augmentation.symmetries == 16
+
+
+def test_thick_finely_sampled_sections_are_halved_only_where_structures_stay_resolved():
+    assert make_plan(mitochondria(), CPU).working_scale == (1, 2, 2)
+    thin = {"p10": 30.0, "p50": 300.0, "p90": 500.0}
+    assert make_plan(mitochondria(diameter_nm=thin), CPU).working_scale == (1, 1, 1)
+    assert make_plan(mitochondria(gap_nm=10.0), CPU).working_scale == (1, 1, 1)
+    assert make_plan(mitochondria(voxel_size_nm=(45.0, 8.0, 8.0)), CPU).working_scale == (1, 1, 1)
+
+
+def test_compact_instances_are_objects():
+    plan = make_plan(fingerprint(solidity=0.9, border_fraction=0.1, foreground_fraction=0.2, touching_fraction=0.0), CPU)
+    assert plan.task == "objects"
+    assert [head.kind for head in plan.heads] == ["foreground", "boundary"]
+    assert plan.decoder.kinds == ["seeded"]
+    assert plan.why["patch"].numbers["extent_p95_nm"] == 1000.0
+
+
+def test_a_declared_task_wins_and_must_fit_the_labels():
+    assert make_plan(fingerprint(), CPU, task="objects").task == "objects"
+    with pytest.raises(PlanError, match="the task is classes, but the labels hold instances"):
+        make_plan(fingerprint(), CPU, task="classes")
+
+
+def test_rare_classes_are_sampled_and_weighted():
+    plan = make_plan(mitochondria(kind="classes", values={0: 0.7, 1: 0.294, 4: 0.006}), CPU)
+    assert plan.sampling.foreground_share == 0.5
+    weights = plan.heads[0].class_weights
+    assert weights[2] > weights[1] > weights[0]
+
+
+def test_folds_by_the_number_of_volumes_and_the_length_of_one():
+    assert make_plan(fingerprint(volumes=6), CPU).folds.count == 5
+    assert make_plan(fingerprint(volumes=3), CPU).why["folds"].rule == "folds.leave_one_out"
+    one = make_plan(fingerprint(shape=(100, 110, 120)), CPU).folds
+    assert (one.axis, one.count, one.train) == ("x", 1, 0.75)
+    assert one.guard == make_plan(fingerprint(shape=(100, 110, 120)), CPU).patch[2] // 2
+    assert make_plan(fingerprint(shape=(130, 400, 250)), CPU).folds.axis == "y"
+
+
+def test_more_memory_never_shrinks_the_patch():
+    patches = [make_plan(fingerprint(shape=None), PRESETS[size]).patch for size in "SML"]
+    assert patches == sorted(patches)
+
+
+def test_swapping_y_and_x_swaps_the_plan():
+    one = make_plan(fingerprint(shape=(130, 250, 200), voxel_size_nm=(40.0, 8.0, 6.0)), CPU)
+    two = make_plan(fingerprint(shape=(130, 200, 250), voxel_size_nm=(40.0, 6.0, 8.0)), CPU)
+    assert one.patch == (two.patch[0], two.patch[2], two.patch[1])
+    assert one.network.strides == [(z, x, y) for z, y, x in two.network.strides]
+
+
+def test_the_same_inputs_give_the_same_bytes():
+    assert make_plan(fingerprint(), CPU).text() == make_plan(fingerprint(), CPU).text()
+
+
+def test_a_plan_survives_its_file(tmp_path):
+    plan = make_plan(mitochondria(), CPU)
+    plan.save(tmp_path / "plan.yaml")
+    assert Plan.load(tmp_path / "plan.yaml") == plan
+
+
+def test_planning_needs_no_torch():
+    code = "import sys, pytc_auto.planning.planner; sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_line_of_voxels_is_refused():
+    with pytest.raises(PlanError, match="Two of its axes need 16 voxels"):
+        make_plan(fingerprint(shape=(1, 5, 500)), CPU)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(*[st.floats(1, 1000)] * 3),
+    shape=st.tuples(st.integers(1, 100_000), *[st.integers(16, 100_000)] * 2),
+    preset=st.sampled_from("SML"),
+)
+def test_any_geometry_gives_a_valid_plan(size, shape, preset):
+    plan = make_plan(fingerprint(voxel_size_nm=size, shape=shape), PRESETS[preset])
+    assert all(n % d == 0 for n, d in zip(plan.patch, plan.network.divisor, strict=True))
+    assert plan.memory.bytes <= plan.machine.memory_gb * 1e9
+    assert all(n <= max(e, d) for n, e, d in zip(plan.patch, shape, plan.network.divisor, strict=True))
