@@ -96,7 +96,7 @@ def apply_effects(crop: Crop, draw: Draw) -> Crop:
     Raises:
         ValueError: The crop is not of that shape.
     """
-    wanted = source_box(draw, Box.of_shape(draw.symmetry.inverse.permute(draw.patch))).shape
+    wanted = source_box(draw, Box.of_shape(draw.patch)).shape
     if crop.shape != wanted:
         raise ValueError(f"the drawn effects need a crop of {wanted} voxels, got {crop.shape}")
     moved = apply_symmetry(crop, draw.symmetry)
@@ -105,7 +105,7 @@ def apply_effects(crop: Crop, draw: Draw) -> Crop:
         moved = apply_affine(moved, draw.affine, shape)
     if draw.section_shift is not None:
         moved = apply_section_shift(moved, draw.section_shift)
-    return moved.with_image(_gray(moved.image_zyx, draw))
+    return moved.with_image(_gray(np.ascontiguousarray(moved.image_zyx), draw))
 
 
 def augment(

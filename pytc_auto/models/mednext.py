@@ -53,7 +53,9 @@ def _faults(network: Network) -> list[str]:
     if len(network.features) < 2:
         faults.append("mednext needs at least 2 stages, features has 1")
     if any(set(s) != {2} for s in network.strides[1:]):
-        faults.append(f"mednext halves every axis from stage to stage, strides must be [2, 2, 2], got {_lists(network.strides[1:])}")
+        faults.append(
+            f"mednext halves every axis from stage to stage, strides must be [2, 2, 2], got {_lists(network.strides[1:])}"
+        )
     if len({k for kernel in network.kernels for k in kernel}) > 1:
         faults.append(f"mednext has one cubic kernel for all stages, such as [3, 3, 3], got {_lists(network.kernels)}")
     doubled = [network.features[0] * 2**i for i in range(len(network.features))]

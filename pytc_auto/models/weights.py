@@ -50,12 +50,14 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
     except FileNotFoundError as error:
         raise ModelError(f"{path}: is missing. A model folder holds plan.yaml and one fold_K.safetensors per member.") from error
     except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path}: is not a whole safetensors file ({error}). Copy the model again, or export it again.") from error
+        raise ModelError(
+            f"{path}: is not a whole safetensors file ({error}). Copy the model again, or export it again."
+        ) from error
     wanted = _tensors(network)
     faults = _faults(wanted, saved)
     if faults:
         raise ModelError(
-            f"{path}: the weights do not fit the network. {'. '.join(faults)}. Use the plan.yaml that was exported with them, unchanged."
+            f"{path}: the weights do not fit the network. {'. '.join(faults)}. Use the plan.yaml exported with them."
         )
     _check_finite(saved, path, "Train again, or use another checkpoint")
     with torch.no_grad():

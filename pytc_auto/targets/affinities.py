@@ -68,5 +68,5 @@ def _check(shape: Sequence[int], offsets: Sequence[Zyx]) -> None:
     long = [list(o) for o in offsets if any(abs(i) >= n for i, n in zip(o, shape, strict=True))]
     if long:
         raise DataError(
-            f"labels of {list(shape)} voxels (z, y, x) are too small for the offsets {long}. Use a larger crop or shorter offsets."
+            f"labels of {list(shape)} voxels (z, y, x) are too small for the offsets {long}. Use a larger crop or shorter ones."
         )

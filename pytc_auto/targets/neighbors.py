@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis
+from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
 
 BoolArray = npt.NDArray[np.bool_]
 SECTIONS_FROM = 1.5
@@ -30,7 +30,7 @@ def steps_within(voxel_size_nm: ZyxFloat, radius_nm: float) -> list[Zyx]:
         return []
     flat = cutting_axis(voxel_size_nm) if anisotropy(voxel_size_nm) >= SECTIONS_FROM else None
     reach = [0 if i == flat else max(1, math.floor(radius_nm / s * (1 + 1e-6))) for i, s in enumerate(voxel_size_nm)]
-    steps = itertools.product(*(range(-r, r + 1) for r in reach))
+    steps = (zyx(step) for step in itertools.product(*(range(-r, r + 1) for r in reach)))
     return [
         step
         for step in steps

@@ -1,0 +1,152 @@
+"""Crops to train on: crop i depends on the plan's seed and i alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from pytc_auto.augment.compose import apply_effects, draw_effects, source_box
+from pytc_auto.augment.crop import Crop
+from pytc_auto.augment.symmetry import allowed_symmetries
+from pytc_auto.data.folds import Region
+from pytc_auto.data.intensity import normalize
+from pytc_auto.data.occupancy import Occupancy, occupancy
+from pytc_auto.data.volumes import LabelledVolume
+from pytc_auto.errors import DataError
+from pytc_auto.geometry import Box, Zyx, zyx
+from pytc_auto.schema.plan import Plan
+from pytc_auto.targets.make import Target, make_targets
+
+MOST_DRAWS = 20
+"""A crop without a labeled voxel is drawn again at most this often."""
+
+
+class TargetTensors(TypedDict):
+    """A target as tensors, (K, Z, Y, X): values uint8, mask bool."""
+
+    values: torch.Tensor
+    mask: torch.Tensor
+
+
+class CropTensors(TypedDict):
+    """A crop as tensors: image float32 (1, Z, Y, X), one target per head. In a batch all have a leading n."""
+
+    image: torch.Tensor
+    targets: tuple[TargetTensors, ...]
+
+
+class CropDataset(Dataset[CropTensors]):
+    """Random crops of the training regions, varied, with the targets of the plan's heads.
+
+    Neither images nor labels are read outside the regions: the image is reflected at a region's border, and beyond it all
+    is unlabeled.
+    """
+
+    def __init__(self, volumes: Sequence[LabelledVolume], plan: Plan, regions: Sequence[Region]) -> None:
+        """Prepare to draw; with a foreground share, all labels of the regions are read once.
+
+        Raises:
+            DataError: The regions hold no label, or a value that no class has.
+            PlanError: The plan asks for symmetries it cannot have.
+        """
+        self._volumes = volumes
+        self._plan = plan
+        self._regions = regions
+        self._symmetries = allowed_symmetries(plan)
+        labelled = np.array([volumes[r.volume].labelled_voxels(r.box) for r in regions], np.float64)
+        if not labelled.sum():
+            raise DataError(f"{', '.join(v.name for v in volumes)}: the training regions hold no label. Label more sections.")
+        self._shares = labelled / labelled.sum()
+        sampling = plan.sampling
+        self._occupancy: Occupancy | None = (
+            occupancy(volumes, regions, plan.labels, plan.working_voxel_size_nm) if sampling.foreground_share else None
+        )
+
+    def __len__(self) -> int:
+        """Crops of the whole training."""
+        sampling = self._plan.sampling
+        return sampling.steps * sampling.accumulate * sampling.batch
+
+    def __getitem__(self, index: int) -> CropTensors:
+        rng = np.random.default_rng([self._plan.sampling.seed, index])
+        for _ in range(MOST_DRAWS):
+            crop, targets = self._draw(rng)
+            if any(bool(t.mask_kzyx.any()) for t in targets):
+                break
+        return _as_tensors(crop, targets)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Crop, list[Target]]:
+        plan = self._plan
+        region, box = self._place(rng)
+        draw = draw_effects(plan.augmentation, self._symmetries, plan.working_voxel_size_nm, plan.patch, rng)
+        crop = apply_effects(self.read(region, source_box(draw, box)), draw)
+        targets = make_targets(
+            crop.labels_zyx,
+            crop.unlabeled_zyx,
+            labels=plan.labels,
+            heads=plan.heads,
+            voxel_size_nm=plan.working_voxel_size_nm,
+        )
+        return crop, targets
+
+    def read(self, region: Region, box: Box) -> Crop:
+        """Read a box that may reach outside its region; nothing outside is seen."""
+        volume = self._volumes[region.volume]
+        found = volume.read_labels(box, within=region.box)
+        image = normalize(volume.read_image(box, within=region.box), self._plan.intensity)
+        return Crop(image, found.labels_zyx, found.unlabeled_zyx)
+
+    def _place(self, rng: np.random.Generator) -> tuple[Region, Box]:
+        """Draw where a crop lies."""
+        if self._occupancy is not None and rng.random() < self._plan.sampling.foreground_share:
+            found = self._occupancy.draw_voxel(rng)
+            if found is not None:
+                region, voxel = found
+                return region, Box.of_shape(self._plan.patch, start_around(voxel, region.box, self._plan.patch, rng))
+        region = self._regions[int(rng.choice(len(self._regions), p=self._shares))]
+        return region, Box.of_shape(self._plan.patch, start_anywhere(region.box, self._plan.patch, rng))
+
+
+def start_anywhere(region: Box, patch: Zyx, rng: np.random.Generator) -> Zyx:
+    """Draw a start at which the patch lies inside the region; on an axis where it is longer, it holds the region."""
+    ranges = [_starts(a, b, n) for a, b, n in zip(region.start, region.stop, patch, strict=True)]
+    return zyx([int(rng.integers(low, high + 1)) for low, high in ranges])
+
+
+def start_around(voxel: Zyx, region: Box, patch: Zyx, rng: np.random.Generator) -> Zyx:
+    """Draw such a start for which the patch holds a voxel, anywhere in it."""
+    ranges = [_starts(a, b, n) for a, b, n in zip(region.start, region.stop, patch, strict=True)]
+    return zyx(
+        [int(rng.integers(max(low, v - n + 1), min(high, v) + 1)) for (low, high), v, n in zip(ranges, voxel, patch, strict=True)]
+    )
+
+
+def _starts(start: int, stop: int, patch: int) -> tuple[int, int]:
+    """First and last possible start on one axis."""
+    return min(start, stop - patch), max(start, stop - patch)
+
+
+def _as_tensors(crop: Crop, targets: Sequence[Target]) -> CropTensors:
+    return {
+        "image": torch.from_numpy(np.ascontiguousarray(crop.image_zyx))[None],
+        "targets": tuple({"values": torch.from_numpy(t.values_kzyx), "mask": torch.from_numpy(t.mask_kzyx)} for t in targets),
+    }
+
+
+def collate_crops(crops: Sequence[CropTensors]) -> CropTensors:
+    """Stack crops into a batch."""
+    heads = range(len(crops[0]["targets"]))
+    return {
+        "image": torch.stack([c["image"] for c in crops]),
+        "targets": tuple(
+            {
+                "values": torch.stack([c["targets"][h]["values"] for c in crops]),
+                "mask": torch.stack([c["targets"][h]["mask"] for c in crops]),
+            }
+            for h in heads
+        ),
+    }

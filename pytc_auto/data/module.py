@@ -1,0 +1,69 @@
+"""Crops for Lightning."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from pytc_auto.data.crops import CropDataset, CropTensors, collate_crops
+from pytc_auto.data.folds import Division
+from pytc_auto.data.sampler import StepSampler
+from pytc_auto.data.volumes import LabelledVolume
+from pytc_auto.schema.plan import Plan
+
+PREFETCH = 4
+"""Batches that each worker makes ahead."""
+
+
+class ConnectomicsDataModule(pl.LightningDataModule):
+    """Training: batches of crops, an epoch from one validation to the next. Validation: the numbers of the regions."""
+
+    def __init__(self, volumes: Sequence[LabelledVolume], plan: Plan, division: Division, *, workers: int) -> None:
+        """Take what to read from.
+
+        Args:
+            volumes: Opened; they are read in the workers.
+            plan: For patch, augmentation, sampling and heads.
+            division: Training and validation regions.
+            workers: Processes that make crops; 0 makes them in this one.
+        """
+        super().__init__()
+        self.volumes = volumes
+        self.plan = plan
+        self.division = division
+        self.workers = workers
+
+    def train_dataloader(self) -> DataLoader[CropTensors]:
+        """Give the crops, from where the trainer stands."""
+        sampling = self.plan.sampling
+        per_step = sampling.batch * sampling.accumulate
+        dataset = CropDataset(self.volumes, self.plan, self.division.training)
+        sampler = StepSampler(sampling.validate_every * per_step, len(dataset), first=self._steps_done() * per_step)
+        importlib.import_module("monai.transforms")  # once, before the workers are forked
+        return DataLoader(
+            dataset,
+            batch_size=sampling.batch,
+            sampler=sampler,
+            collate_fn=collate_crops,
+            num_workers=self.workers,
+            worker_init_fn=_one_thread,
+            persistent_workers=self.workers > 0,
+            prefetch_factor=PREFETCH if self.workers else None,
+        )
+
+    def val_dataloader(self) -> DataLoader[torch.Tensor]:
+        """Give the number of each validation region as a tensor of one integer."""
+        return DataLoader(torch.arange(len(self.division.validation)), batch_size=1)  # type: ignore[arg-type]
+
+    def _steps_done(self) -> int:
+        """Optimizer steps of the run that is resumed."""
+        return int(self.trainer.global_step) if self.trainer is not None else 0
+
+
+def _one_thread(_: int) -> None:
+    """Workers share the cores with the network."""
+    torch.set_num_threads(1)

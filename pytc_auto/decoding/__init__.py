@@ -1,0 +1,1 @@
+"""Prediction to segmentation: one method a file, one table of kinds."""

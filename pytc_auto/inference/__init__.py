@@ -1,0 +1,1 @@
+"""Prediction of volumes of any size: one patch grid, blended, block by block, resumable."""
