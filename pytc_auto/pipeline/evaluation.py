@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytc_auto.errors import DataError
 from pytc_auto.evaluation.scores import score_volumes
-from pytc_auto.io.ome_zarr import open_segmentation
+from pytc_auto.io.open import open_segmentation
 
 
 def evaluate(segmentation: str | Path, labels: str | Path, *, json_file: str | Path | None = None) -> dict[str, float]:

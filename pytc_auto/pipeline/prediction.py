@@ -180,6 +180,7 @@ def _predict_one(
 ) -> None:
     """Blocks of prediction, then decoding, then the pyramid."""
     from pytc_auto.inference.blocks import BlockLedger, predict_volume
+    from pytc_auto.inference.window import Predictor
     from pytc_auto.io.ome_zarr import add_pyramid, create_image, open_image_array, remove_image
     from pytc_auto.io.scale import at_scale
 
@@ -198,7 +199,7 @@ def _predict_one(
         )
     predictions = open_image_array(target)
     ledger = BlockLedger(target / STATE / "done", job)
-    predict_volume(networks, image, plan, predictions, ledger=ledger, progress=lambda share: progress("predicting", share))
+    predict_volume(Predictor(networks, plan), image, predictions, ledger, progress=lambda share: progress("predicting", share))
     progress("decoding", 0.0)
     _decode(model, source, predictions, target, attributes)
     progress("decoding", 1.0)

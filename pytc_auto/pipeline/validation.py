@@ -50,11 +50,12 @@ class HeldOut:
     def truth(self, number: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Labels of a region on the working grid, and where nothing is known."""
         region = self.regions[number]
-        raw, unlabeled = self.volumes[region.volume].read_labels(region.box)
+        read = self.volumes[region.volume].read_labels(region.box)
+        raw, unlabeled = read.labels_zyx, read.unlabeled_zyx
         if not isinstance(self.plan.labels, InstanceLabels):
             return raw, unlabeled | np.isin(raw, self.plan.labels.unlabeled)
         instances = instances_in_crop(raw, self.plan.labels)
-        return instances.ids, unlabeled | instances.unlabeled
+        return instances.ids_zyx, unlabeled | instances.unlabeled_zyx
 
     def image(self, number: int) -> Array:
         """Gray values of a region."""

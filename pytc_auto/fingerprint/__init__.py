@@ -1,0 +1,1 @@
+"""Measure a data set. Reads volumes, decides nothing."""
