@@ -10,6 +10,7 @@ from pytc_auto.pipeline.demo import write_phantom
 
 
 def main(folder: Path, *, minutes: float = 5.0, shape: tuple[int, int, int] = (128, 192, 192)) -> dict[str, float]:
+    """Scores of a volume that training never saw."""
     write_phantom(folder / "train", "tissue", shape, seed=1)
     write_phantom(folder / "test", "unseen", shape, seed=2)
     planned = pytc_auto.plan(folder / "train", name="example", runs=folder / "runs", max_seconds=60 * minutes)

@@ -16,6 +16,7 @@ from pytc_auto.errors import PytcError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pytc_auto.schema.dataset import Task
     from pytc_auto.schema.plan import Plan
 
 app = typer.Typer(
@@ -34,6 +35,14 @@ class TaskName(StrEnum):
     neurons = "neurons"
     objects = "objects"
     classes = "classes"
+
+
+TASKS: dict[TaskName, Task | None] = {
+    TaskName.auto: None,
+    TaskName.neurons: "neurons",
+    TaskName.objects: "objects",
+    TaskName.classes: "classes",
+}
 
 
 class SizeName(StrEnum):
@@ -101,7 +110,7 @@ def plan(  # noqa: PLR0913, PLR0917
         name=name,
         runs=runs,
         voxel_size_nm=voxel_size,
-        task=None if task is TaskName.auto else task.value,
+        task=TASKS[task],
         size=size.value if size else None,
         max_seconds=max_time,
         say=_say,
@@ -135,7 +144,7 @@ def train(
 
 
 @app.command()
-def predict(  # noqa: PLR0913, PLR0917
+def predict(  # noqa: PLR0917
     volumes: Annotated[list[Path], typer.Argument(help="volumes to segment")],
     model: Annotated[Path, typer.Option(help="folder that pytc train exported")],
     out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write")],

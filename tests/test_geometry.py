@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pytc_auto.geometry import (
     ALL_SYMMETRIES,
     Box,

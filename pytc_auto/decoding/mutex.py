@@ -14,9 +14,7 @@ STRIDE = 3
 """Repelling edges start at every third voxel per axis; all of them cost three to seven times as much."""
 
 
-def mutex_segments(
-    affinities_kzyx: npt.NDArray[np.float32], offsets: Sequence[Zyx], bias: float
-) -> npt.NDArray[np.uint64]:
+def mutex_segments(affinities_kzyx: npt.NDArray[np.float32], offsets: Sequence[Zyx], bias: float) -> npt.NDArray[np.uint64]:
     """Segments of a volume, ids from 1.
 
     Args:

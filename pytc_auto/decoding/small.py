@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 
-def merge_small(segments_zyx: npt.NDArray[np.uint64], affinities_kzyx: npt.NDArray[np.float32], min_size: int) -> npt.NDArray[np.uint64]:
+def merge_small(
+    segments_zyx: npt.NDArray[np.uint64], affinities_kzyx: npt.NDArray[np.float32], min_size: int
+) -> npt.NDArray[np.uint64]:
     """Give each segment under ``min_size`` voxels to the neighbor with the highest mean affinity.
 
     Args:

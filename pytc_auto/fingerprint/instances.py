@@ -38,7 +38,9 @@ def components_of(labels_zyx: npt.NDArray[Any]) -> Components:
 def measure_instances(components: Components, voxel_size_nm: ZyxFloat) -> InstanceFacts:
     """Diameters, extents, touching, border cuts, solidity and gap of one box's components."""
     if not components.count:
-        return InstanceFacts(diameter_nm=None, extent_nm=None, touching_fraction=None, border_fraction=None, solidity=None, gap_nm=None)
+        return InstanceFacts(
+            diameter_nm=None, extent_nm=None, touching_fraction=None, border_fraction=None, solidity=None, gap_nm=None
+        )
     import cc3d
 
     statistics = cc3d.statistics(components.ids_zyx)
@@ -119,7 +121,10 @@ def _weighted(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64],
 
 
 def _solidity(
-    ids_zyx: npt.NDArray[np.uint32], boxes: list[tuple[slice, slice, slice]], sizes: npt.NDArray[np.float64], cut: npt.NDArray[np.bool_]
+    ids_zyx: npt.NDArray[np.uint32],
+    boxes: list[tuple[slice, slice, slice]],
+    sizes: npt.NDArray[np.float64],
+    cut: npt.NDArray[np.bool_],
 ) -> float | None:
     """Median of volume over convex hull volume, of the largest components that the border does not cut."""
     from scipy.spatial import ConvexHull, QhullError

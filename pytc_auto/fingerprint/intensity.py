@@ -30,7 +30,9 @@ def measure_intensity(images: Sequence[tuple[Volume, Sequence[Box]]], rng: np.ra
     values = np.concatenate(drawn)
     values = values[np.isfinite(values)]
     percentiles = np.percentile(values, PERCENTILES)
-    return IntensityFacts(histogram=None, percentiles=_named(percentiles.tolist()), mean=float(values.mean()), std=float(values.std()))
+    return IntensityFacts(
+        histogram=None, percentiles=_named(percentiles.tolist()), mean=float(values.mean()), std=float(values.std())
+    )
 
 
 def _drawn(volume: Volume, box: Box, total: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -75,7 +75,11 @@ def _read(source: LabelSource, box: Box, unlabeled: Sequence[int]) -> tuple[npt.
 def _of_kind(labels: npt.NDArray[Any], looked: npt.NDArray[np.bool_], found: Components) -> Components:
     """Components whose sizes matter: all values of classes that fill the volume, else those other than 0."""
     values = np.unique(labels[looked])
-    return found if len(values) <= 2 or len(values) > MOST_CLASSES else components_of(np.where(looked, labels.astype(np.int64) + 1, 0))
+    return (
+        found
+        if len(values) <= 2 or len(values) > MOST_CLASSES
+        else components_of(np.where(looked, labels.astype(np.int64) + 1, 0))
+    )
 
 
 def _kind(counts: Counter[int], components: int) -> Literal["mask", "classes", "instances"]:

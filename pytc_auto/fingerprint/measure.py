@@ -82,7 +82,9 @@ def measure(
 
 def _refuse_empty(labels: Volume, boxes: list[Box]) -> None:
     if not any(labels.read(box).any() for box in boxes):
-        raise DataError(f"{labels.source}: the labels are zero everywhere. Give the labels of this volume, or move its image elsewhere.")
+        raise DataError(
+            f"{labels.source}: the labels are zero everywhere. Give the labels of this volume, or move its image elsewhere."
+        )
 
 
 def remarks(fingerprint: Fingerprint) -> list[str]:
@@ -93,7 +95,9 @@ def remarks(fingerprint: Fingerprint) -> list[str]:
         if blank:
             listed = ", ".join(map(str, blank))
             plural = "sections" if len(blank) > 1 else "section"
-            found.append(f"{volume.name}: the labels of {plural} {listed} are blank between labelled ones; they count as unlabeled.")
+            found.append(
+                f"{volume.name}: the labels of {plural} {listed} are blank between labelled ones; they count as unlabeled."
+            )
     labels = fingerprint.labels
     if labels and labels.foreground_fraction is not None and labels.foreground_fraction < 0.01:
         found.append(f"Only {labels.foreground_fraction:.2%} of the voxels are foreground; crops are drawn around it.")

@@ -22,7 +22,8 @@ def sampled_boxes(volume: Volume, rng: np.random.Generator) -> list[Box]:
     side = round(BOX_VOXELS ** (1 / 3))
     shape = _box_shape(volume.shape, side)
     return [
-        Box.of_shape(shape, [int(rng.integers(0, e - n + 1)) for e, n in zip(volume.shape, shape, strict=True)]) for _ in range(BOXES)
+        Box.of_shape(shape, [int(rng.integers(0, e - n + 1)) for e, n in zip(volume.shape, shape, strict=True)])
+        for _ in range(BOXES)
     ]
 
 

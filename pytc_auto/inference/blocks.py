@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+from torch import nn
 
 from pytc_auto.errors import OutputError
 from pytc_auto.geometry import Box, blocks
 from pytc_auto.inference.window import Predictor, Progress
 from pytc_auto.io.predictions import to_uint8
 from pytc_auto.io.volume import Volume
+from pytc_auto.schema.plan import Plan
 
 
 class Writable(Protocol):
@@ -83,21 +87,25 @@ class BlockLedger:
         return OutputError(f"{self.folder}: the list of finished blocks cannot be used ({error}). Check rights and free space.")
 
 
-def predict_volume(
-    predictor: Predictor,
+def predict_volume(  # noqa: PLR0913
+    networks: Sequence[nn.Module],
     image: Volume,
+    plan: Plan,
     array_czyx: Writable,
-    ledger: BlockLedger,
     *,
+    ledger: BlockLedger,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> None:
     """Predict a volume by the plan's blocks; those that the ledger has are not computed again.
 
     Args:
-        predictor: Networks and plan.
+        networks: Members of an ensemble, moved to ``device``.
         image: Gray values on the working grid, not normalized.
+        plan: All that is decided, the block among it.
         array_czyx: Takes uint8 predictions of all heads, (C, Z, Y, X). Two blocks may share a chunk of it, so it has one writer.
         ledger: Of this job and this array.
+        device: As torch names it.
         progress: Told the share of the voxels that is done.
 
     Raises:
@@ -105,12 +113,13 @@ def predict_volume(
         DataError: The image is damaged.
         ModelError: The network gave values that are not finite.
     """
+    predictor = Predictor(networks, plan, device=device)
     finished = 0
-    for box in blocks(image.box, predictor.plan.inference.block):
+    for box in blocks(image.box, plan.inference.block):
         if not ledger.is_done(box):
             part = _part_of(progress, finished, box.size, image.box.size)
             logits_czyx = predictor.predict(image, box, part)
-            _store(array_czyx, box, to_uint8(logits_czyx, predictor.plan.heads), ledger.folder)
+            _store(array_czyx, box, to_uint8(logits_czyx, plan.heads), ledger.folder)
             ledger.mark(box)
         finished += box.size
         if progress:

@@ -18,6 +18,7 @@ from pytc_auto.geometry import Symmetry, Zyx, zyx
 from pytc_auto.schema.plan import Plan
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
+Slices = tuple[slice, slice, slice]
 
 
 def choose_symmetries(plan: Plan, count: int) -> tuple[Symmetry, ...]:
@@ -53,11 +54,11 @@ class Source:
     channel: int
     shift: Zyx
 
-    def inner(self, patch: Zyx) -> tuple[list[slice], list[slice]]:
+    def inner(self, patch: Zyx) -> tuple[Slices, Slices]:
         """Index of the voxels that get a value, and of the values."""
         into = [slice(max(0, -s), n - max(0, s)) for s, n in zip(self.shift, patch, strict=True)]
         out_of = [slice(max(0, s), n - max(0, -s)) for s, n in zip(self.shift, patch, strict=True)]
-        return into, out_of
+        return (into[0], into[1], into[2]), (out_of[0], out_of[1], out_of[2])
 
 
 def channel_sources(plan: Plan, symmetry: Symmetry) -> list[Source]:

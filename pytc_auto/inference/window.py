@@ -142,7 +142,7 @@ class Predictor:
 
     def _forward(self, patch_nczyx: torch.Tensor) -> torch.Tensor:
         """The members' mean logits, float32."""
-        patch_nczyx = _channels_last(patch_nczyx) if self.device == "cpu" else patch_nczyx.contiguous()
+        patch_nczyx = _channels_last(patch_nczyx) if torch.device(self.device).type == "cpu" else patch_nczyx.contiguous()
         logits = self.networks[0](patch_nczyx).float()
         for network in self.networks[1:]:
             logits = logits + network(patch_nczyx).float()

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pytc_auto.errors import DataError
-from pytc_auto.geometry import ZyxFloat
-from pytc_auto.io.open import contents_of, format_of, is_container, open_volume, stem
+from pytc_auto.geometry import Zyx, ZyxFloat, blocks
+from pytc_auto.io.open import is_container, open_volume
+from pytc_auto.io.pairing import WANTED, Pair, container_pair, folder_pairs
 from pytc_auto.io.volume import Volume
 from pytc_auto.schema.dataset import Dataset, Declared, Task, VolumeEntry
 
-IMAGE_KEYS = ("raw", "image", "images", "img", "em", "data", "volumes/raw")
-LABEL_KEYS = ("labels", "label", "seg", "segmentation", "gt", "truth", "volumes/labels/neuron_ids", "volumes/labels")
 SAME_SHARE = 0.05
+"""Voxel sizes that differ by no more than this share count as equal."""
 
-
-@dataclass(frozen=True)
-class _Pair:
-    """An image and its labels, as paths for ``open_volume``."""
-
-    name: str
-    image: str
-    labels: str
+_BLOCK: Zyx = (32, 512, 512)
 
 
 def find_dataset(path: str | Path, *, voxel_size_nm: ZyxFloat | None = None, task: Task | None = None) -> Dataset:
-    """Find and check the volumes of a data set; no voxels are read but a few labels.
+    """Find and check the volumes of a data set; no voxels are read but those of labels that are floats.
 
     Args:
-        path: Folder with images/ and labels/ (matching names), or a container with both.
-        voxel_size_nm: (z, y, x); wins over what files and dataset.yaml tell.
+        path: Folder with images/ and labels/ (matching names), or a container with both. ``dataset.yaml`` in the folder, or
+            beside the container, tells what the files do not.
+        voxel_size_nm: (z, y, x) of every volume. It wins over the files, and they win over dataset.yaml.
         task: Wins over dataset.yaml.
+
+    Returns:
+        The data set, with absolute paths; ``unlabeled_sections`` is empty.
 
     Raises:
         DataError: Something is missing or does not fit; all faults are listed.
@@ -43,13 +37,15 @@ def find_dataset(path: str | Path, *, voxel_size_nm: ZyxFloat | None = None, tas
     """
     root = Path(path).absolute()
     if not root.exists():
-        raise DataError(f"{path}: is not there. Give a folder with images/ and labels/, or one container with both.")
+        raise DataError(f"{path}: is not there. {WANTED}")
+    inside = is_container(root)
+    if not inside and not root.is_dir():
+        raise DataError(f"{path}: is a single volume. {WANTED}")
     declared = _declared(root)
-    pairs = _container_pairs(root, declared) if is_container(root) else _folder_pairs(root, declared)
+    pairs = [container_pair(root, declared)] if inside else folder_pairs(root, declared)
     faults: list[str] = []
-    entries = [e for e in (_entry(pair, declared, voxel_size_nm, faults) for pair in pairs) if e is not None]
-    if not faults:
-        faults += _size_faults(entries)
+    entries = [entry for pair in pairs if (entry := _entry(pair, declared, voxel_size_nm, faults)) is not None]
+    faults += _voxel_size_faults(entries)
     if faults:
         raise DataError("\n".join(faults))
     return Dataset(
@@ -62,69 +58,13 @@ def find_dataset(path: str | Path, *, voxel_size_nm: ZyxFloat | None = None, tas
 
 
 def _declared(root: Path) -> Declared:
-    file = (root if root.is_dir() else root.parent) / "dataset.yaml"
+    """dataset.yaml inside a folder, else beside a container; nothing is declared where there is none."""
+    inside, beside = root / "dataset.yaml", root.parent / "dataset.yaml"
+    file = inside if inside.is_file() or not is_container(root) else beside
     return Declared.load(file) if file.is_file() else Declared()
 
 
-def _container_pairs(root: Path, declared: Declared) -> list[_Pair]:
-    """The one volume of a container."""
-    contents = contents_of(root)
-    image = declared.image_key or _known(contents, IMAGE_KEYS)
-    labels = declared.labels_key or _known(contents, LABEL_KEYS)
-    for what, key, field in (("images", image, "image_key"), ("labels", labels, "labels_key")):
-        if key is None or key not in contents:
-            held = ", ".join(sorted(contents)) or "nothing"
-            raise DataError(f"{root}: holds no {what} under a known name (it holds {held}). Declare {field} in dataset.yaml beside it.")
-    return [_Pair(stem(root), f"{root}:{image}", f"{root}:{labels}")]
-
-
-def _known(contents: object, names: tuple[str, ...]) -> str | None:
-    held = {str(key).lower(): str(key) for key in contents}  # type: ignore[attr-defined]
-    return next((held[name] for name in names if name in held), None)
-
-
-def _folder_pairs(root: Path, declared: Declared) -> list[_Pair]:
-    """Images and labels of equal names."""
-    images, labels = _volumes_in(root / "images"), _volumes_in(root / "labels")
-    if not images and not labels:
-        raise DataError(
-            f"{root}: holds nothing that can be read. Put volumes into {root.name}/images and their labels, under the same names, "
-            f"into {root.name}/labels."
-        )
-    if not labels:
-        raise DataError(f"{root}: has images but no labels. Put the labels of each volume, under the same name, into {root / 'labels'}.")
-    faults = [_lonely(root, name, "labels", list(labels)) for name in images if name not in labels]
-    faults += [_lonely(root, name, "images", list(images)) for name in labels if name not in images]
-    if faults:
-        raise DataError("\n".join(faults))
-    return [
-        _Pair(name, _with_key(images[name], declared.image_key), _with_key(labels[name], declared.labels_key)) for name in images
-    ]
-
-
-def _with_key(path: Path, key: str | None) -> str:
-    return f"{path}:{key}" if key and is_container(path) and key in contents_of(path) else str(path)
-
-
-def _volumes_in(folder: Path) -> dict[str, Path]:
-    """Name to path of all that can be read; a folder of sections lies in a folder of its own."""
-    if not folder.is_dir():
-        return {}
-    found = {stem(p): p for p in sorted(folder.iterdir()) if not p.name.startswith(".") and format_of(p) is not None}
-    images = [p for p in found.values() if p.suffix.lower() == ".png"]
-    if len(images) > 1 and len(images) == len(found):
-        return {folder.name if folder.name not in ("images", "labels") else "stack": folder}
-    return found
-
-
-def _lonely(root: Path, name: str, missing: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {close[0]}? Names must be equal." if close else ""
-    other = "images" if missing == "labels" else "labels"
-    return f"{root / missing / name}: is missing, {root / other} has it.{hint} Add it, or move {other}/{name} elsewhere."
-
-
-def _entry(pair: _Pair, declared: Declared, given: ZyxFloat | None, faults: list[str]) -> VolumeEntry | None:
+def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[str]) -> VolumeEntry | None:
     """A checked volume; faults are added to the list."""
     axes = declared.axes or "zyx"
     opened: list[Volume] = []
@@ -136,16 +76,18 @@ def _entry(pair: _Pair, declared: Declared, given: ZyxFloat | None, faults: list
     if len(opened) < 2:
         return None
     image, labels = opened
-    faults += [f for f in (_shape_fault(image, labels), _label_fault(labels)) if f]
-    size = given or image.voxel_size_nm or declared.voxel_size_nm or labels.voxel_size_nm
+    size = given or image.voxel_size_nm or labels.voxel_size_nm or declared.voxel_size_nm
+    found = (_shape_fault(image, labels), _label_fault(labels), _size_fault(image, labels, size, given=given is not None))
+    faults += [fault for fault in found if fault]
     if size is None:
-        faults.append(
-            f"{pair.image}: the voxel size is not known. Store it in the file, declare voxel_size_nm in dataset.yaml beside images/, "
-            "or give --voxel-size Z,Y,X in nanometers."
-        )
         return None
     return VolumeEntry(
-        name=pair.name, image=pair.image, labels=pair.labels, voxel_size_nm=size, axes=axes, unlabeled_sections=[]
+        name=pair.name,
+        image=image.source,
+        labels=labels.source,
+        voxel_size_nm=size,
+        axes=axes,
+        unlabeled_sections=[],
     )
 
 
@@ -158,20 +100,52 @@ def _shape_fault(image: Volume, labels: Volume) -> str | None:
     )
 
 
-def _label_fault(labels: Volume) -> str | None:
-    """Labels must be whole numbers."""
-    if np.issubdtype(labels.dtype, np.integer) or labels.dtype == np.bool_:
+def _size_fault(image: Volume, labels: Volume, size: ZyxFloat | None, *, given: bool) -> str | None:
+    """A volume needs a voxel size, and the files of an image and of its labels must not contradict each other."""
+    if size is None:
+        return (
+            f"{image.source}: the voxel size is not known. Store it in the file (see the documentation of its format), "
+            "declare voxel_size_nm: [z, y, x] in dataset.yaml, or give --voxel-size Z,Y,X; all in nanometers."
+        )
+    stored = image.voxel_size_nm, labels.voxel_size_nm
+    if given or stored[0] is None or stored[1] is None or _alike(stored[0], stored[1]):
         return None
-    return f"{labels.source}: labels must be whole numbers, these are {labels.dtype}. Convert them to an integer type."
-
-
-def _size_faults(entries: list[VolumeEntry]) -> list[str]:
-    """All volumes of a data set must have one voxel size."""
-    first = entries[0].voxel_size_nm
-    differ: Callable[[VolumeEntry], bool] = lambda e: any(  # noqa: E731
-        abs(a - b) > SAME_SHARE * b for a, b in zip(e.voxel_size_nm, first, strict=True)
+    return (
+        f"{labels.source}: the labels' voxel size is {_nm(stored[1])}, but the image {image.source} has {_nm(stored[0])}. "
+        "Mend one of them, or give --voxel-size Z,Y,X in nanometers."
     )
-    if not any(map(differ, entries)):
+
+
+def _label_fault(labels: Volume) -> str | None:
+    """Labels may be stored as floats, but must be whole numbers."""
+    if labels.dtype.kind != "f":
+        return None
+    for box in blocks(labels.box, _BLOCK):
+        values = labels.read(box)
+        odd = np.argwhere(~(np.isfinite(values) & (values == np.rint(values))))
+        if len(odd):
+            z, y, x = (int(i) + a for i, a in zip(odd[0], box.start, strict=True))
+            value = float(values[tuple(odd[0])])
+            return (
+                f"{labels.source}: labels must be whole numbers, but the value at z {z}, y {y}, x {x} is {value:g}. "
+                "Convert them; probabilities must be thresholded first."
+            )
+    return None
+
+
+def _voxel_size_faults(entries: list[VolumeEntry]) -> list[str]:
+    """All volumes of a data set must have one voxel size."""
+    if all(_alike(entry.voxel_size_nm, other.voxel_size_nm) for entry in entries for other in entries):
         return []
-    listed = "; ".join(f"{e.name}: {list(e.voxel_size_nm)}" for e in entries)
-    return [f"the volumes have different voxel sizes in nm ({listed}). Resample them to one, or plan them as separate data sets."]
+    listed = "; ".join(f"{entry.name}: {_nm(entry.voxel_size_nm)}" for entry in entries)
+    return [
+        f"the volumes differ in voxel size by more than 5 %: {listed}. Resample them to one, or plan them as separate data sets."
+    ]
+
+
+def _alike(one: ZyxFloat, other: ZyxFloat) -> bool:
+    return all(abs(a - b) <= SAME_SHARE * min(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _nm(voxel_size_nm: ZyxFloat) -> str:
+    return " x ".join(f"{s:g}" for s in voxel_size_nm) + " nm (z, y, x)"

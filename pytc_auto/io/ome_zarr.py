@@ -1,139 +1,220 @@
-"""Write OME-Zarr 0.5: an image of predictions with labels inside, voxel sizes and pyramids.
+"""Write OME-Zarr 0.5 (zarr version 3).
 
-Source: https://ngff.openmicroscopy.org/0.5
+A result is one group: OUT is the image of the predictions (c, z, y, x), OUT/labels/NAME are its labels (z, y, x).
+Level 0 is the finest. What only we write stands under the attribute ``pytc``.
 """
 
 from __future__ import annotations
 
-import shutil
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import zarr
+from zarr.codecs import ZstdCodec
 
+from pytc_auto.errors import OutputError
 from pytc_auto.geometry import Box, Zyx, ZyxFloat, blocks, zyx
+from pytc_auto.io.scale import Kind, coarse_shape, coarse_voxel_size, coarsen, fine_box
 
-Array = npt.NDArray[Any]
-Attributes = Mapping[str, object]
-VERSION = "0.5"
-SMALL = 256
-BLOCK: Zyx = (128, 256, 256)
+CHUNK: Zyx = (64, 64, 64)
+"""Voxels of a chunk, for whoever has no reason to choose another."""
+
+_COARSEST = 256
+_BLOCK: Zyx = (128, 128, 128)
 
 
 def create_image(
-    path: Path, *, shape_czyx: Sequence[int], chunks: Sequence[int], dtype: Any, voxel_size_nm: ZyxFloat, attributes: Attributes
+    path: Path,
+    *,
+    shape_czyx: Sequence[int],
+    chunks: Sequence[int],
+    dtype: Any,
+    voxel_size_nm: ZyxFloat,
+    attributes: Mapping[str, Any],
 ) -> zarr.Array:
-    """An image group at ``path`` with one empty level, axes c, z, y, x.
+    """Make an image group with an empty finest level; labels that are there stay.
 
     Args:
-        path: Folder; it may exist and hold labels.
-        shape_czyx: Of the level.
-        chunks: Of the level.
-        dtype: Of the level.
+        path: The group; it may be there already.
+        shape_czyx: (C, Z, Y, X).
+        chunks: (C, Z, Y, X); clipped to the shape.
+        dtype: Of the voxels.
         voxel_size_nm: (z, y, x).
-        attributes: Kept under the key ``pytc``.
+        attributes: Kept under ``pytc``.
+
+    Returns:
+        Level 0, filled with 0, to be written to.
+
+    Raises:
+        OutputError: The group has an image already, or cannot be written.
     """
-    group = zarr.open_group(path, mode="a", zarr_format=3)
-    group.attrs.update({"ome": _metadata([voxel_size_nm], path.name, channels=True), "pytc": dict(attributes)})
-    return group.create_array("0", shape=tuple(shape_czyx), chunks=tuple(chunks), dtype=dtype, dimension_names=["c", "z", "y", "x"])
+    group = _group(path)
+    array = _create_level(group, "0", shape=shape_czyx, chunks=chunks, dtype=dtype)
+    metadata = {"version": "0.5", "multiscales": [_multiscale(path.name, "czyx", [voxel_size_nm])]}
+    group.attrs.update({"ome": metadata, "pytc": dict(attributes)})
+    return array
+
+
+def create_labels(  # noqa: PLR0913
+    path: Path,
+    name: str,
+    *,
+    shape: Zyx,
+    chunks: Zyx,
+    dtype: Any,
+    voxel_size_nm: ZyxFloat,
+    attributes: Mapping[str, Any],
+) -> zarr.Array:
+    """Make PATH/labels/NAME with an empty finest level.
+
+    Args:
+        path: The group the labels belong to; made if it is not there.
+        name: Of the labels.
+        shape: (Z, Y, X).
+        chunks: (Z, Y, X); clipped to the shape.
+        dtype: Of integers.
+        voxel_size_nm: (z, y, x).
+        attributes: Kept under ``pytc``.
+
+    Returns:
+        Level 0, filled with 0, to be written to.
+
+    Raises:
+        OutputError: These labels are there already, or cannot be written.
+    """
+    _group(path)
+    parent = _group(path / "labels")
+    group = _group(path / "labels" / name)
+    array = _create_level(group, "0", shape=shape, chunks=chunks, dtype=dtype)
+    metadata = {"version": "0.5", "multiscales": [_multiscale(name, "zyx", [voxel_size_nm])], "image-label": {}}
+    group.attrs.update({"ome": metadata, "pytc": dict(attributes)})
+    known = parent.attrs.asdict().get("ome", {}).get("labels", [])
+    parent.attrs["ome"] = {"version": "0.5", "labels": sorted({*known, name})}
+    return array
+
+
+def open_level(path: Path, level: int = 0, *, writable: bool = False) -> zarr.Array:
+    """A level of an image or label group that is there.
+
+    Raises:
+        OutputError: It is not there.
+    """
+    try:
+        return zarr.open_array(store=str(path / str(level)), mode="r+" if writable else "r")
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: has no level {level} ({error}). Make it again.") from error
 
 
 def open_image_array(path: Path) -> zarr.Array:
-    """The finest level of an image group, for reading and writing."""
-    return zarr.open_array(path / "0", mode="r+")
+    """Level 0 of an image group, writable."""
+    return open_level(path, writable=True)
 
 
-def create_labels(
-    path: Path, name: str, *, shape: Sequence[int], chunks: Sequence[int], dtype: Any, voxel_size_nm: ZyxFloat, attributes: Attributes
-) -> zarr.Array:
-    """A label image ``labels/NAME`` inside the image group at ``path``, axes z, y, x.
+def add_pyramid(group_path: Path, *, kind: Kind) -> None:
+    """Make the coarser levels of an image or of labels, block by block, and note them in the metadata.
 
-    Args:
-        path: Folder of the image group.
-        name: Of the labels.
-        shape: (Z, Y, X).
-        chunks: Of the finest level.
-        dtype: Unsigned integer.
-        voxel_size_nm: (z, y, x).
-        attributes: Kept under the key ``pytc``.
-    """
-    group = zarr.open_group(path, mode="a", zarr_format=3)
-    labels = group.require_group("labels")
-    labels.attrs["ome"] = {"version": VERSION, "labels": [name]}
-    image = labels.create_group(name, overwrite=True)
-    ome = _metadata([voxel_size_nm], name, channels=False)
-    image.attrs.update({"ome": {**ome, "image-label": {"source": {"image": "../../"}}}, "pytc": dict(attributes)})
-    return image.create_array("0", shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, dimension_names=["z", "y", "x"])
-
-
-def add_pyramid(path: Path, *, kind: Literal["image", "labels"]) -> None:
-    """Coarser levels until no axis is longer than 256 voxels; each halves the axes within twice the finest voxel size.
-
-    Images are averaged; a label is that of the block's first voxel. Block by block, in bounded memory.
+    Each level halves the axes that are less than twice as coarse as the finest, until no axis has more than 256 voxels. What
+    a coarse voxel is stands at ``scale.coarsen``. Coarser levels that are there are made anew.
 
     Args:
-        path: Image or label group with level 0.
-        kind: What it holds.
+        group_path: The image or label group; its level 0 is complete.
+        kind: Of the voxels.
     """
-    group = zarr.open_group(path, mode="r+")
-    ome = dict(group.attrs["ome"])
-    scale = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
-    sizes: list[ZyxFloat] = [(scale[-3], scale[-2], scale[-1])]
-    fine = group["0"]
-    while max(fine.shape[-3:]) > SMALL:
-        factor = zyx([2 if s < 2 * min(sizes[-1]) and n > 1 else 1 for s, n in zip(sizes[-1], fine.shape[-3:], strict=True)])
-        fine = _level(group, fine, str(len(sizes)), factor, kind)
-        sizes.append((sizes[-1][0] * factor[0], sizes[-1][1] * factor[1], sizes[-1][2] * factor[2]))
-    ome.update(_metadata(sizes, ome["multiscales"][0]["name"], channels=len(fine.shape) == 4))
-    group.attrs["ome"] = ome
+    group = zarr.open_group(store=str(group_path), mode="r+")
+    metadata = group.attrs.asdict()["ome"]
+    described = metadata["multiscales"][0]
+    axes = "".join(axis["name"] for axis in described["axes"])
+    sizes = [_nanometers(described["datasets"][0])]
+    fine = open_level(group_path)
+    while max(fine.shape[-3:]) > _COARSEST:
+        factor = _halving(zyx(fine.shape[-3:]), sizes[-1])
+        shape = (*fine.shape[:-3], *coarse_shape(fine.shape[-3:], factor))
+        coarse = _create_level(group, str(len(sizes)), shape=shape, chunks=fine.chunks, dtype=fine.dtype, overwrite=True)
+        _fill(coarse, fine, factor, kind)
+        sizes.append(coarse_voxel_size(sizes[-1], factor))
+        fine = coarse
+    group.attrs["ome"] = {**metadata, "multiscales": [_multiscale(described["name"], axes, sizes)]}
 
 
 def remove_image(path: Path) -> None:
-    """Drop the levels and the metadata of an image group, keep its labels."""
-    group = zarr.open_group(path, mode="r+")
-    for name in [p.name for p in path.iterdir() if p.is_dir() and p.name.isdecimal()]:
-        shutil.rmtree(path / name)
-    group.attrs.pop("ome", None)
+    """Drop an image's voxels and their description from a group; its labels and the attribute ``pytc`` stay."""
+    group = zarr.open_group(store=str(path), mode="r+")
+    metadata = group.attrs.asdict().get("ome", {})
+    group.attrs["ome"] = {k: v for k, v in metadata.items() if k != "multiscales"}
+    for described in metadata.get("multiscales", []):
+        for level in described["datasets"]:
+            del group[level["path"]]
 
 
-def _level(group: Any, fine: Any, name: str, factor: Zyx, kind: str) -> Any:
-    """One coarser level."""
-    lead = fine.shape[:-3]
-    shape = zyx([-(-n // f) for n, f in zip(fine.shape[-3:], factor, strict=True)])
-    chunks = (*fine.chunks[:-3], *(min(n, c) for n, c in zip(shape, fine.chunks[-3:], strict=True)))
-    names = ["c", "z", "y", "x"][-fine.ndim :]
-    if name in group:
-        del group[name]
-    coarse = group.create_array(name, shape=(*lead, *shape), chunks=chunks, dtype=fine.dtype, dimension_names=names)
-    every = tuple(slice(None) for _ in lead)
-    for box in blocks(Box.of_shape(shape), BLOCK):
-        source = tuple(slice(a * f, min(b * f, n)) for a, b, f, n in zip(box.start, box.stop, factor, fine.shape[-3:], strict=True))
-        coarse[(*every, *box.slices)] = _reduced(np.asarray(fine[(*every, *source)]), factor, kind)
-    return coarse
+def _group(path: Path) -> zarr.Group:
+    """The group at a path, made if it is not there.
+
+    Raises:
+        OutputError: Something else is there, or it cannot be written.
+    """
+    try:
+        return zarr.open_group(store=str(path), mode="a", zarr_format=3)
+    except (OSError, ValueError, TypeError) as error:
+        raise OutputError(f"{path}: cannot be written as OME-Zarr ({error}). Give another output folder.") from error
 
 
-def _reduced(values: Array, factor: Zyx, kind: str) -> Array:
-    """Mean, or the first voxel of each block; the edge is repeated."""
-    if kind == "labels":
-        return values[(..., *(slice(None, None, f) for f in factor))]
-    lead = values.ndim - 3
-    missing = [(0, 0)] * lead + [(0, -n % f) for n, f in zip(values.shape[-3:], factor, strict=True)]
-    padded = np.pad(values, missing, mode="edge")
-    split = [*values.shape[:-3]] + [n for e, f in zip(padded.shape[-3:], factor, strict=True) for n in (e // f, f)]
-    mean = padded.reshape(split).mean((lead + 1, lead + 3, lead + 5), dtype=np.float32)
-    return np.rint(mean).astype(values.dtype) if np.issubdtype(values.dtype, np.integer) else mean.astype(values.dtype)
+def _create_level(
+    group: zarr.Group,
+    name: str,
+    *,
+    shape: Sequence[int],
+    chunks: Sequence[int],
+    dtype: Any,
+    overwrite: bool = False,
+) -> zarr.Array:
+    """An empty level, (C, Z, Y, X) or (Z, Y, X).
+
+    Raises:
+        OutputError: It is there already.
+    """
+    if name in group and not overwrite:
+        raise OutputError(f"{group.store_path}: has an image already. Remove the folder, or give another output folder.")
+    return group.create_array(
+        name,
+        shape=tuple(shape),
+        chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, shape, strict=True)),
+        dtype=dtype,
+        compressors=ZstdCodec(level=3),
+        fill_value=0,
+        dimension_names=list("czyx"[-len(shape) :]),
+        overwrite=overwrite,
+    )
 
 
-def _metadata(sizes: Sequence[ZyxFloat], name: str, *, channels: bool) -> dict[str, Any]:
-    """The multiscales record."""
-    axes: list[dict[str, str]] = [{"name": "c", "type": "channel"}] if channels else []
-    axes += [{"name": n, "type": "space", "unit": "nanometer"} for n in "zyx"]
-    lead = [1.0] if channels else []
-    datasets = [
-        {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": [*lead, *map(float, size)]}]}
-        for level, size in enumerate(sizes)
+def _multiscale(name: str, axes: str, sizes: Sequence[ZyxFloat]) -> dict[str, Any]:
+    """OME's description of an image whose levels have these voxel sizes."""
+    channels = [1.0] * (len(axes) - 3)
+    kinds = [{"name": a, "type": "channel"} if a == "c" else {"name": a, "type": "space", "unit": "nanometer"} for a in axes]
+    levels = [
+        {"path": str(i), "coordinateTransformations": [{"type": "scale", "scale": [*channels, *map(float, size)]}]}
+        for i, size in enumerate(sizes)
     ]
-    return {"version": VERSION, "multiscales": [{"name": name, "axes": axes, "datasets": datasets}]}
+    return {"name": name, "axes": kinds, "datasets": levels}
+
+
+def _nanometers(level: Mapping[str, Any]) -> ZyxFloat:
+    """Voxel size of a level that was written here."""
+    z, y, x = level["coordinateTransformations"][0]["scale"][-3:]
+    return z, y, x
+
+
+def _halving(shape: Zyx, voxel_size_nm: ZyxFloat) -> Zyx:
+    """2 on the axes that the next level halves; an axis of one voxel is left alone."""
+    finest = min(s for s, n in zip(voxel_size_nm, shape, strict=True) if n > 1)
+    return zyx([2 if n > 1 and s < 2 * finest else 1 for s, n in zip(voxel_size_nm, shape, strict=True)])
+
+
+def _fill(coarse: zarr.Array, fine: zarr.Array, factor: Zyx, kind: Kind) -> None:
+    """Write a level from the next finer one, in blocks of whole chunks."""
+    block = zyx([max(1, n // c) * c for n, c in zip(_BLOCK, coarse.chunks[-3:], strict=True)])
+    for channel in itertools.product(*(range(n) for n in coarse.shape[:-3])):
+        for box in blocks(Box.of_shape(coarse.shape[-3:]), block):
+            source = fine[(*channel, *fine_box(box, factor, zyx(fine.shape[-3:])).slices)]
+            coarse[(*channel, *box.slices)] = coarsen(source, factor, kind=kind)

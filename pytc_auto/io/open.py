@@ -8,6 +8,7 @@ from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.container import Contents
 from pytc_auto.io.volume import Array, Volume
+from pytc_auto.io.zarr_metadata import is_zarr, zarr_contents
 from pytc_auto.schema.dataset import AxisOrder
 
 _FORMATS = {
@@ -34,7 +35,7 @@ _STARTS = {
     b"\x93NUMPY": "npy",
 }
 _CONTAINERS = ("hdf5", "zarr")
-_FOLDER_SUFFIXES = (".zarr", ".ome.zarr", ".ome.tif", ".ome.tiff")
+_NAME_SUFFIXES = (".ome.zarr", ".ome.tiff", ".ome.tif", ".nii.gz", ".zarr", *_FORMATS)
 
 KNOWN_FORMATS = f"a zarr folder, a folder of PNG or TIFF sections, or a file {', '.join(_FORMATS)}"
 
@@ -129,8 +130,6 @@ def locate(path: str | Path) -> tuple[Path, str | None]:
 def format_of(path: Path) -> str | None:
     """Which format a file or folder has, by suffix, else by what it starts with; None if it is not known."""
     if path.is_dir():
-        from pytc_auto.io.zarr_arrays import is_zarr
-
         if is_zarr(path):
             return "zarr"
         return "sections" if any(p.suffix.lower() in (".png", ".tif", ".tiff") for p in path.iterdir()) else None
@@ -144,10 +143,7 @@ def format_of(path: Path) -> str | None:
 
 def stem(path: Path) -> str:
     """A volume's name: its file's without the suffix of its format, both parts of it where it has two."""
-    lower = path.name.lower()
-    double = next((s for s in (*_FOLDER_SUFFIXES, ".nii.gz") if lower.endswith(s)), None)
-    double = ".ome.zarr" if lower.endswith(".ome.zarr") else double
-    suffix = double or (path.suffix if path.suffix.lower() in _FORMATS else "")
+    suffix = next((s for s in _NAME_SUFFIXES if path.name.lower().endswith(s)), "")
     return path.name[: len(path.name) - len(suffix)]
 
 
@@ -163,8 +159,6 @@ def contents_of(path: Path) -> Contents:
 
         return hdf5_contents(path)
     if kind == "zarr":
-        from pytc_auto.io.zarr_arrays import zarr_contents
-
         return zarr_contents(path)
     return {}
 

@@ -1,57 +1,91 @@
-"""How network output is stored: one byte a voxel and channel."""
+"""How logits are stored in a byte, and read back as probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.schema.plan import ClassHead, Head
+from pytc_auto.schema.plan import Head
+
+Float32 = npt.NDArray[np.float32]
+UInt8 = npt.NDArray[np.uint8]
 
 LOGIT_SCALE = 0.2
-"""Sigmoids are stored flattened, so that thresholds stay tunable where the network is sure."""
+"""Sigmoid heads store 255 sigmoid(0.2 logit), so that thresholds stay tunable where the network is sure."""
+
+_SATURATED = np.float32(30)
 
 
-def channel_slices(heads: Sequence[Head]) -> list[slice]:
-    """The channels of each head."""
-    ends = np.cumsum([head.channels for head in heads]).tolist()
-    return [slice(end - head.channels, end) for end, head in zip(ends, heads, strict=True)]
-
-
-def to_uint8(logits_czyx: npt.NDArray[np.float32], heads: Sequence[Head]) -> npt.NDArray[np.uint8]:
-    """255 · sigmoid(0.2 · logit), or 255 · softmax over a class head's channels.
+def to_uint8(logits_czyx: Float32, heads: Sequence[Head]) -> UInt8:
+    """Logits as they are stored.
 
     Args:
-        logits_czyx: All heads, (C, Z, Y, X).
-        heads: From the plan.
+        logits_czyx: (C, Z, Y, X), the channels of all heads in order.
+        heads: A plan's heads.
+
+    Returns:
+        (C, Z, Y, X): round(255 sigmoid(0.2 logit)) for affinities, foreground and boundary; round(255 softmax), over the
+        head's channels, for classes.
+
+    Raises:
+        ValueError: The heads have another number of channels.
     """
     stored = np.empty(logits_czyx.shape, np.uint8)
-    for head, channels in zip(heads, channel_slices(heads), strict=True):
-        part = logits_czyx[channels]
-        if isinstance(head, ClassHead):
-            powers = np.exp(part - part.max(0))
-            values = powers / powers.sum(0)
+    for head, channels in _parts(heads, len(logits_czyx)):
+        if head.kind == "classes":
+            shares = np.exp(logits_czyx[channels] - logits_czyx[channels].max(axis=0))
+            shares /= shares.sum(axis=0)
         else:
-            values = 1 / (1 + np.exp(-LOGIT_SCALE * np.clip(part, -60, 60)))
-        stored[channels] = np.rint(255 * values)
+            shares = _sigmoid(np.float32(LOGIT_SCALE) * logits_czyx[channels])
+        np.rint(255 * shares, out=stored[channels], casting="unsafe")
     return stored
 
 
-def probabilities(stored_czyx: npt.NDArray[np.uint8], heads: Sequence[Head]) -> npt.NDArray[np.float32]:
-    """Stored values as probabilities, float32 of the same shape."""
-    values = np.empty(stored_czyx.shape, np.float32)
-    for head, channels in zip(heads, channel_slices(heads), strict=True):
-        values[channels] = _table(isinstance(head, ClassHead))[stored_czyx[channels]]
-    return values
+def probabilities(stored_czyx: UInt8, heads: Sequence[Head]) -> Float32:
+    """Stored predictions as probabilities: the sigmoid (classes: softmax) of the logits, as near as a byte holds them.
+
+    Args:
+        stored_czyx: (C, Z, Y, X), from ``to_uint8``.
+        heads: A plan's heads.
+
+    Returns:
+        (C, Z, Y, X), 0 to 1.
+
+    Raises:
+        ValueError: The heads have another number of channels.
+    """
+    read = np.empty(stored_czyx.shape, np.float32)
+    for head, channels in _parts(heads, len(stored_czyx)):
+        np.take(_CLASSES if head.kind == "classes" else _BINARY, stored_czyx[channels], out=read[channels])
+    return read
 
 
-@lru_cache(maxsize=2)
-def _table(plain: bool) -> npt.NDArray[np.float32]:
-    """The probability of each stored value."""
-    value = np.arange(256) / 255
-    if plain:
-        return value.astype(np.float32)
-    value = np.clip(value, 0.5 / 255, 1 - 0.5 / 255)
-    return (1 / (1 + np.exp(-np.log(value / (1 - value)) / LOGIT_SCALE))).astype(np.float32)
+def channel_slices(heads: Sequence[Head]) -> list[slice]:
+    """Where each head's channels lie among those of all heads."""
+    ends = np.cumsum([head.channels for head in heads]).tolist()
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _parts(heads: Sequence[Head], channels: int) -> Iterator[tuple[Head, slice]]:
+    wanted = sum(head.channels for head in heads)
+    if wanted != channels:
+        raise ValueError(f"the heads have {wanted} channels, the array has {channels}")
+    yield from zip(heads, channel_slices(heads), strict=True)
+
+
+def _sigmoid(logits: Float32) -> Float32:
+    return np.float32(1) / (1 + np.exp(-np.clip(logits, -_SATURATED, _SATURATED)))
+
+
+def _binary_table() -> Float32:
+    """Probability for each stored byte of a sigmoid head; 0 and 255 stand for half a step inside."""
+    share = np.clip(np.arange(256), 0.5, 254.5) / 255
+    logits = np.log(share / (1 - share)) / LOGIT_SCALE
+    table: Float32 = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    return table
+
+
+_BINARY = _binary_table()
+_CLASSES: Float32 = (np.arange(256) / 255).astype(np.float32)

@@ -1,59 +1,108 @@
-"""A volume on a coarser grid, and labels brought back to the fine one."""
+"""A volume on a coarser grid, and labels brought back to the finer one."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from pytc_auto.geometry import Box, Zyx, zyx
+from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.volume import Array, Volume
 
+Kind = Literal["image", "labels"]
 
-class CoarseVolume(Volume):
-    """Every voxel stands for a block of the finer volume; the last block on an axis may be smaller."""
 
-    def __init__(self, fine: Volume, factor: Zyx, kind: Literal["image", "labels"]) -> None:
-        self.fine = fine
+class ScaledVolume(Volume):
+    """A volume seen on a grid that is coarser by whole factors. See ``at_scale``."""
+
+    def __init__(self, volume: Volume, factor: Zyx, kind: Kind) -> None:
+        self.volume = volume
         self.factor = factor
         self.kind = kind
-        self.source = fine.source
-        self.shape = zyx([-(-n // f) for n, f in zip(fine.shape, factor, strict=True)])
-        self.dtype = fine.dtype
-        size = fine.voxel_size_nm
-        self.voxel_size_nm = (size[0] * factor[0], size[1] * factor[1], size[2] * factor[2]) if size else None
+        self.source = volume.source
+        self.dtype = volume.dtype
+        self.shape = coarse_shape(volume.shape, factor)
+        self.voxel_size_nm = volume.voxel_size_nm and coarse_voxel_size(volume.voxel_size_nm, factor)
 
     def _read(self, box: Box) -> Array:
-        start = zyx([a * f for a, f in zip(box.start, self.factor, strict=True)])
-        stop = zyx([b * f for b, f in zip(box.stop, self.factor, strict=True)])
-        inside = Box(start, stop).intersect(self.fine.box)
-        values = self.fine.read(inside)
-        missing = [(0, n - m) for n, m in zip(Box(start, stop).shape, inside.shape, strict=True)]
-        return _reduced(np.pad(values, missing, mode="edge"), self.factor, self.kind)
+        if not box.size:
+            return np.empty(box.shape, self.dtype)
+        return coarsen(self.volume.read(fine_box(box, self.factor, self.volume.shape)), self.factor, kind=self.kind)
 
 
-def at_scale(volume: Volume, factor: Zyx, *, kind: Literal["image", "labels"]) -> Volume:
-    """The volume on a grid coarser by ``factor``; itself where the factor is 1.
+def at_scale(volume: Volume, factor: Zyx, *, kind: Kind) -> Volume:
+    """A lazy volume on a coarser grid.
 
-    Images are averaged; a label is that of the voxel just before the block's middle.
+    Args:
+        volume: What to coarsen.
+        factor: Voxels per coarse voxel on each axis, at least 1.
+        kind: See ``coarsen``.
+
+    Returns:
+        The volume itself for a factor of 1 on all axes. Otherwise the shape is the extent over the factor, rounded up, so
+        that nothing is lost: past its end a volume is continued by its last voxel. The stored dtype is kept.
     """
-    return volume if factor == (1, 1, 1) else CoarseVolume(volume, factor, kind)
+    return volume if factor == (1, 1, 1) else ScaledVolume(volume, factor, kind)
 
 
-def _reduced(values_zyx: Array, factor: Zyx, kind: str) -> Array:
+def coarsen(array_zyx: Array, factor: Zyx, *, kind: Kind) -> Array:
+    """An array on a coarser grid.
+
+    Args:
+        array_zyx: (Z, Y, X), from the first voxel of a coarse voxel on; the last coarse voxel may be incomplete.
+        factor: Voxels per coarse voxel on each axis.
+        kind: A coarse voxel of an image is the mean of its voxels, rounded if the dtype is of integers; a coarse voxel of
+            labels has the label of the voxel nearest its center, the lower one where two are equally near.
+
+    Returns:
+        Shape over factor, rounded up, in the same dtype.
+    """
+    shape = coarse_shape(array_zyx.shape, factor)
     if kind == "labels":
-        return values_zyx[tuple(slice((f - 1) // 2, None, f) for f in factor)]
-    split = [n for e, f in zip(values_zyx.shape, factor, strict=True) for n in (e // f, f)]
-    mean = values_zyx.reshape(split).mean((1, 3, 5), dtype=np.float64)
-    if np.issubdtype(values_zyx.dtype, np.integer):
-        mean = np.rint(mean)
-    return mean.astype(values_zyx.dtype)
+        nearest = [
+            np.minimum(np.arange(n) * f + (f - 1) // 2, e - 1) for n, f, e in zip(shape, factor, array_zyx.shape, strict=True)
+        ]
+        return array_zyx[np.ix_(*nearest)]
+    missing = [(0, n * f - e) for n, f, e in zip(shape, factor, array_zyx.shape, strict=True)]
+    padded = np.pad(array_zyx, missing, mode="edge") if any(after for _, after in missing) else array_zyx
+    split = padded.reshape(shape[0], factor[0], shape[1], factor[1], shape[2], factor[2])
+    mean = split.mean(axis=(1, 3, 5), dtype=np.float64)
+    return (mean if array_zyx.dtype.kind == "f" else np.rint(mean)).astype(array_zyx.dtype)
 
 
-def upsample_labels(labels_zyx: npt.NDArray[Any], factor: Zyx, shape: Zyx) -> npt.NDArray[Any]:
-    """Nearest labels on the grid finer by ``factor``, cropped to ``shape``."""
-    for axis, times in enumerate(factor):
-        if times > 1:
-            labels_zyx = np.repeat(labels_zyx, times, axis)
-    return np.ascontiguousarray(labels_zyx[tuple(slice(n) for n in shape)])
+def upsample_labels(labels_zyx: Array, factor: Zyx, shape: Zyx) -> Array:
+    """Labels on a finer grid: each coarse voxel is repeated.
+
+    Args:
+        labels_zyx: (Z, Y, X) on the coarse grid.
+        factor: Voxels per coarse voxel on each axis.
+        shape: Extent of the fine grid; what reaches past it is cut off.
+
+    Returns:
+        (Z, Y, X) of ``shape``, in the same dtype.
+
+    Raises:
+        ValueError: The coarse grid does not cover the fine one.
+    """
+    if coarse_shape(shape, factor) != labels_zyx.shape:
+        raise ValueError(f"labels of shape {labels_zyx.shape} times {factor} do not cover {shape}")
+    return labels_zyx[np.ix_(*(np.arange(n) // f for n, f in zip(shape, factor, strict=True)))]
+
+
+def coarse_shape(shape: tuple[int, ...], factor: Zyx) -> Zyx:
+    """Extent over factor, rounded up."""
+    z, y, x = (-(-n // f) for n, f in zip(shape, factor, strict=True))
+    return z, y, x
+
+
+def coarse_voxel_size(voxel_size_nm: ZyxFloat, factor: Zyx) -> ZyxFloat:
+    """Voxel size of the coarser grid."""
+    z, y, x = (s * f for s, f in zip(voxel_size_nm, factor, strict=True))
+    return z, y, x
+
+
+def fine_box(box: Box, factor: Zyx, shape: Zyx) -> Box:
+    """The voxels of a fine volume of ``shape`` that a box of the coarser grid is made from."""
+    start = [a * f for a, f in zip(box.start, factor, strict=True)]
+    stop = [min(b * f, n) for b, f, n in zip(box.stop, factor, shape, strict=True)]
+    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -32,7 +32,9 @@ class SectionFolder(SectionVolume):
         first = headers[0]
         for path, header in zip(paths, headers, strict=True):
             if header != first:
-                raise DataError(f"{path}: is {header}, but {paths[0].name} is {first}. All sections must be alike: mend or remove it.")
+                raise DataError(
+                    f"{path}: is {header}, but {paths[0].name} is {first}. All sections must be alike: mend or remove it."
+                )
         self.shape = (len(paths), *first.shape)
         self.dtype = first.dtype
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -53,32 +54,44 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
         raise ModelError(
             f"{path}: is not a whole safetensors file ({error}). Copy the model again, or export it again."
         ) from error
+    load_state(network, saved, path)
+
+
+def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: Path | str) -> None:
+    """Fill a network, in place, with tensors by name; ``where`` they come from is for messages.
+
+    Raises:
+        ModelError: Names or shapes are not the network's, or a weight is NaN or infinite. The network is then as it was.
+    """
     wanted = _tensors(network)
-    faults = _faults(wanted, saved)
+    faults = _faults(network, wanted, state)
     if faults:
-        raise ModelError(
-            f"{path}: the weights do not fit the network. {'. '.join(faults)}. Use the plan.yaml exported with them."
-        )
-    _check_finite(saved, path, "Train again, or use another checkpoint")
+        listed = ". ".join(faults)
+        raise ModelError(f"{where}: the weights do not fit the network. {listed}. Use the plan.yaml exported with them.")
+    _check_finite(state, where, "Train again, or use another checkpoint")
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(saved[name])
+            tensor.copy_(state[name])
 
 
 def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and buffers, each once although a network may hold a module under several names."""
-    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    """What a network consists of, each tensor once although a module may be held under several names."""
+    found: dict[int, tuple[str, torch.Tensor]] = {}
+    for name, tensor in network.state_dict(keep_vars=True).items():
+        found.setdefault(id(tensor), (name, tensor))
+    return dict(found.values())
 
 
-def _faults(wanted: dict[str, torch.Tensor], saved: dict[str, torch.Tensor]) -> list[str]:
+def _faults(network: nn.Module, wanted: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
     """Where names and shapes differ, a few of each sort."""
+    known = network.state_dict()
     sorts = {
-        "Missing": [n for n in wanted if n not in saved],
-        "Unexpected": [n for n in saved if n not in wanted],
+        "Missing": [n for n in wanted if n not in state],
+        "Unexpected": [n for n in state if n not in known],
         "Of another shape": [
-            f"{n} (file {list(saved[n].shape)}, network {list(t.shape)})"
+            f"{n} (given {list(state[n].shape)}, network {list(t.shape)})"
             for n, t in wanted.items()
-            if n in saved and saved[n].shape != t.shape
+            if n in state and state[n].shape != t.shape
         ],
     }
     return [f"{sort}: {_some(names)}" for sort, names in sorts.items() if names]
@@ -90,8 +103,8 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _check_finite(tensors: dict[str, torch.Tensor], path: Path, advice: str) -> None:
+def _check_finite(tensors: Mapping[str, torch.Tensor], where: Path | str, advice: str) -> None:
     """Refuse tensors with NaN or infinite values, by name."""
     bad = [name for name, t in tensors.items() if not bool(torch.isfinite(t).all())]
     if bad:
-        raise ModelError(f"{path}: NaN or infinite values in {_some(bad)}. {advice}.")
+        raise ModelError(f"{where}: NaN or infinite values in {_some(bad)}. {advice}.")

@@ -25,7 +25,7 @@ class Grid:
     def positions_nm(self) -> list[npt.NDArray[np.float64]]:
         """Coordinates along z, y and x."""
         parts = zip(self.shape, self.voxel_size_nm, self.origin_nm, strict=True)
-        return [start + step * np.arange(n) for n, step, start in parts]
+        return [start + step * np.arange(n, dtype=np.float64) for n, step, start in parts]
 
     def index(self, points_nm: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """The nearest grid point of each point, (N, 3); it may lie outside the grid."""

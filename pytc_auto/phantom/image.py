@@ -13,8 +13,9 @@ from pytc_auto.phantom.tissue import Sampled
 
 CYTOPLASM_GRAY = 158.0
 MEMBRANE_GRAY = 66.0
-MITOCHONDRION_GRAY = 96.0
-MEMBRANE_HALF_NM = 12.0
+MITOCHONDRION_GRAY = 92.0
+DARKEST_SPOT_GRAY = 78.0
+MEMBRANE_HALF_NM = 11.0
 MITOCHONDRION_GAP_NM = 22.0
 CRISTA_NM = 46.0
 VESICLES_PER_UM3 = 7000.0
@@ -49,6 +50,7 @@ def tissue_gray(sampled: Sampled, grid: Grid, rng: np.random.Generator) -> Float
     gray = _cytoplasm(sampled, grid, grain, rng)
     gray += _reticulum(sampled, grid, rng)
     _add_spots_in_place(gray, grid, _vesicles(sampled, grid, rng))
+    np.maximum(gray, DARKEST_SPOT_GRAY, out=gray)
     _add_mitochondria_in_place(gray, sampled, grid, grain, rng)
     half_nm = max(MEMBRANE_HALF_NM, 0.6 * min(grid.voxel_size_nm))
     membrane = _soft_step((half_nm - sampled.membrane_nm_zyx) / 2.5)
@@ -61,18 +63,21 @@ def _cytoplasm(sampled: Sampled, grid: Grid, grain: FloatArray, rng: np.random.G
     """Each neurite has its own gray and grain; a few are dark. The stain varies slowly over the volume."""
     count = int(sampled.neurites_zyx.max()) + 1
     base = CYTOPLASM_GRAY + 9 * rng.standard_normal(count) - 32 * (rng.random(count) < 0.12)
-    texture = rng.uniform(8, 17, count)
+    texture = rng.uniform(9, 20, count)
     coarse = _grain(grid, 34.0, rng)
     stain = 5 * smooth_noise(grid, 900.0, rng) + 4 * smooth_noise(grid, 220.0, rng)
     own = texture.astype(np.float32)[sampled.neurites_zyx]
-    return base.astype(np.float32)[sampled.neurites_zyx] + stain + own * (0.7 * grain + 1.1 * np.minimum(coarse, 0.4))
+    gray = base.astype(np.float32)[sampled.neurites_zyx] + stain + own * (0.7 * grain + 1.1 * np.minimum(coarse, 0.4))
+    return gray.astype(np.float32, copy=False)
 
 
 def _reticulum(sampled: Sampled, grid: Grid, rng: np.random.Generator) -> FloatArray:
     """Bright profiles with a thin faint outline, away from the membranes: endoplasmic reticulum."""
     lumen = smooth_noise(grid, 95.0, rng) - 1.55
-    present = _soft_step((smooth_noise(grid, 400.0, rng) - 0.1) / 0.1) * _soft_step((sampled.membrane_nm_zyx - 34) / 3)
-    return present * (14 * _soft_step(lumen / 0.08) - 44 * np.exp(-np.square(lumen / 0.15)))
+    present = _soft_step((smooth_noise(grid, 400.0, rng) - 0.1) / 0.1)
+    present *= _soft_step((sampled.membrane_nm_zyx - 34) / 3)
+    outline = np.exp(-np.square(lumen / 0.15))
+    return (present * (14 * _soft_step(lumen / 0.08) - 44 * outline)).astype(np.float32, copy=False)
 
 
 def _mitochondrion_level(sampled: Sampled) -> FloatArray:
@@ -94,9 +99,7 @@ def _add_mitochondria_in_place(
     gray_zyx[where] += _soft_step((inward + 2) / 2.5) * (content - gray_zyx[where])
 
 
-def _crista_phase(
-    where: tuple[npt.NDArray[np.int64], ...], sampled: Sampled, grid: Grid, rng: np.random.Generator
-) -> FloatArray:
+def _crista_phase(where: tuple[npt.NDArray[np.int64], ...], sampled: Sampled, grid: Grid, rng: np.random.Generator) -> FloatArray:
     """Angle of a bent plane wave, in another direction in each neurite."""
     count = int(sampled.neurites_zyx.max()) + 1
     direction = rng.standard_normal((count, 3))
@@ -173,10 +176,10 @@ def _filtered(values_zyx: FloatArray, sigma: list[float]) -> FloatArray:
     return filtered
 
 
-def _soft_step(value: FloatArray) -> FloatArray:
+def _soft_step(value: npt.NDArray[np.floating]) -> FloatArray:
     from scipy.special import expit
 
-    step: FloatArray = expit(value)
+    step: FloatArray = expit(value.astype(np.float32, copy=False))
     return step
 
 

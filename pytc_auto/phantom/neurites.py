@@ -12,7 +12,7 @@ from pytc_auto.phantom.fields import FloatArray, Grid, LabelArray
 SMALLEST_RADIUS_NM = 62.0
 REACH_NM = 160.0
 SHORTEST_NM = 350.0
-BRANCH_EVERY_NM = 1800.0
+BRANCH_EVERY_NM = 2600.0
 DIRECTIONS = 16
 
 Points = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ class Caliber:
     filled: float
 
 
-CALIBERS = (Caliber((150.0, 250.0), 0.12), Caliber((95.0, 150.0), 0.42), Caliber((66.0, 95.0), 1.0))
+CALIBERS = (Caliber((140.0, 230.0), 0.11), Caliber((95.0, 140.0), 0.42), Caliber((66.0, 95.0), 1.0))
 
 
 @dataclass(frozen=True)

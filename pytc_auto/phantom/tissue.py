@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.geometry import Box, Zyx, ZyxFloat, blocks, zyx
+from pytc_auto.geometry import Box, ZyxFloat, blocks, zyx
 from pytc_auto.phantom.fields import FloatArray, Grid, LabelArray, apply_matrices, gaussian_matrix, resample, smooth_noise
 from pytc_auto.phantom.neurites import Walk, grow_neurites
 
@@ -17,7 +17,7 @@ SMOOTHING_NM = 20.0
 CORE_NM = 42.0
 SMALLEST_CORE_VOXELS = 150
 WARPS_NM = ((450.0, 90.0), (170.0, 25.0))
-MITOCHONDRION_EVERY_NM = 2000.0
+MITOCHONDRION_EVERY_NM = 1500.0
 FAR_NM = 80.0
 
 
@@ -108,7 +108,7 @@ def _sample_index(values_zyx: npt.NDArray[np.generic], index_kzyx: FloatArray, o
 
 
 def _clean(owners_zyx: LabelArray) -> LabelArray:
-    """One connected region per id, 1..n, none thinner than twice ``CORE_NM``; narrower places end a neurite or join a neighbor."""
+    """One connected region per id, 1..n, none thinner than twice ``CORE_NM``: thinner places end a neurite or join a neighbor."""
     import cc3d
     import edt
     from skimage.segmentation import watershed

@@ -11,14 +11,14 @@ from pytc_auto.errors import DataError
 from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
 from pytc_auto.phantom.fields import FloatArray, Grid, LabelArray
 from pytc_auto.phantom.image import detect, mitochondrion_mask, tissue_gray, vary_sections
-from pytc_auto.phantom.tissue import Sampled, make_tissue, sample_tissue
+from pytc_auto.phantom.tissue import make_tissue, sample_tissue
 
 CLASS_NAMES: dict[int, str] = {0: "cytoplasm", 1: "membrane", 2: "mitochondrion"}
 SUBSECTIONS = 3
 SERIAL_ANISOTROPY = 1.5
 LARGEST_SHIFT = 1
 BLOCK_NOISE = 6.5
-SERIAL_NOISE = 13.0
+SERIAL_NOISE = 15.0
 GAP_HALF_NM = 8.0
 SMALLEST_NEURITE_NM3 = 3e5
 SMALLEST_MITOCHONDRION_NM3 = 1e5
@@ -72,7 +72,9 @@ def make_phantom(shape: Zyx, voxel_size_nm: ZyxFloat, *, seed: int) -> Phantom:
         DataError: An extent or a voxel size is not positive.
     """
     if min(shape) < 1 or min(voxel_size_nm) <= 0:
-        raise DataError(f"phantom: wanted a positive shape and voxel size, got {tuple(shape)} voxels of {tuple(voxel_size_nm)} nm.")
+        raise DataError(
+            f"phantom: wanted a positive shape and voxel size, got {tuple(shape)} voxels of {tuple(voxel_size_nm)} nm."
+        )
     tissue_rng, image_rng = np.random.default_rng(seed).spawn(2)
     z, y, x = (n * s for n, s in zip(shape, voxel_size_nm, strict=True))
     tissue = make_tissue((z, y, x), tissue_rng)
@@ -126,7 +128,6 @@ def _shifted(values_zyx: npt.NDArray, axis: int, shifts_n2: npt.NDArray[np.int64
 
 
 def _with_truth(sections: _Sections, voxel_size_nm: ZyxFloat, image_zyx: Uint8Array) -> Phantom:
-    import cc3d
 
     voxel_nm3 = float(np.prod(voxel_size_nm))
     neurites = np.where(sections.membrane_nm_zyx < GAP_HALF_NM, 0, sections.neurites_zyx)

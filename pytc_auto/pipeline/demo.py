@@ -74,11 +74,11 @@ def write_phantom(folder: Path, name: str, shape: Zyx, *, seed: int) -> None:
 def _picture(planned: Planned, image: Path, labels: Path, result: Path, path: Path) -> None:
     import numpy as np
 
-    from pytc_auto.io.ome_zarr import open_image_array
+    from pytc_auto.io.ome_zarr import open_level
     from pytc_auto.io.open import open_segmentation, open_volume
     from pytc_auto.pipeline.pictures import result_picture
 
     volumes = [open_volume(image), open_segmentation(result), open_volume(labels)]
     gray, segmentation, truth = (volume.read(volume.box) for volume in volumes)
-    stored = np.asarray(open_image_array(result)[:])
+    stored = np.asarray(open_level(result)[:])
     result_picture(path, planned.plan, image=gray, stored=stored, segmentation=segmentation, truth=truth)

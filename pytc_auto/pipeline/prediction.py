@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from pytc_auto.errors import DataError, ModelError, OutputError
-from pytc_auto.geometry import Box, ZyxFloat
+from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.open import open_volume
+from pytc_auto.io.predictions import LOGIT_SCALE
 from pytc_auto.io.volume import Volume
+from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.model import DecoderChoice
-from pytc_auto.schema.plan import InstanceLabels, Plan
+from pytc_auto.schema.plan import Plan
 
 SEGMENTATION = "segmentation"
 STATE = ".pytc"
 SAME_VOXEL = 0.05
+CHUNKS: Zyx = (64, 64, 64)
 Progress = Callable[[str, float], None]
 
 
@@ -99,15 +102,19 @@ def predict(  # noqa: PLR0913
     opened = Model.open(model)
     targets = _targets([Path(v) for v in volumes], Path(out))
     sources = [open_volume(path, voxel_size_nm=voxel_size_nm) for path in volumes]
+    for path, source in zip(volumes, sources, strict=True):
+        source.voxel_size_nm = source.voxel_size_nm or _declared_voxel_size(Path(path))
     for source in sources:
         _check_voxel_size(source, opened.plan, force=force)
+    jobs = [
+        Job(opened, Path(path), source, target, keep_predictions)
+        for path, source, target in zip(volumes, sources, targets, strict=True)
+    ]
     networks: list[Any] = []
-    for path, source, target in zip(volumes, sources, targets, strict=True):
-        job = _job(opened, Path(path), source, keep_predictions=keep_predictions)
-        if _finished(target, job):
-            continue
-        networks = networks or opened.networks()
-        _predict_one(opened, networks, source, target, job=job, keep=keep_predictions, progress=progress)
+    for job in jobs:
+        if not job.finished():
+            networks = networks or opened.networks()
+            _run(job, networks, progress)
     return targets
 
 
@@ -121,13 +128,21 @@ def _targets(volumes: Sequence[Path], out: Path) -> list[Path]:
     return [out / n for n in names]
 
 
+def _declared_voxel_size(path: Path) -> ZyxFloat | None:
+    """What a dataset.yaml beside the volume, or beside its images folder, says."""
+    for folder in (path.parent, path.parent.parent):
+        if (folder / "dataset.yaml").is_file():
+            return Declared.load(folder / "dataset.yaml").voxel_size_nm
+    return None
+
+
 def _check_voxel_size(volume: Volume, plan: Plan, *, force: bool) -> None:
     """The voxel size the model was trained on, within 5 %."""
     size = volume.voxel_size_nm
     if size is None:
         raise DataError(
-            f"{volume.source}: the voxel size is not known. Store it in the file, declare voxel_size_nm in dataset.yaml beside it, "
-            "or give --voxel-size Z,Y,X in nanometers."
+            f"{volume.source}: the voxel size is not known. Store it in the file, declare voxel_size_nm in dataset.yaml "
+            "beside it, or give --voxel-size Z,Y,X in nanometers."
         )
     if any(abs(a - b) > SAME_VOXEL * b for a, b in zip(size, plan.voxel_size_nm, strict=True)) and not force:
         raise DataError(
@@ -140,79 +155,103 @@ def _nm(size: ZyxFloat) -> str:
     return " × ".join(f"{s:g}" for s in size) + " nm (z, y, x)"
 
 
-def _job(model: Model, path: Path, volume: Volume, *, keep_predictions: bool) -> str:
-    """What makes two calls the same job: model, input and what is kept."""
-    stat = path.stat() if path.exists() else None
-    identity = {
-        "model": model.hash(),
-        "input": str(path.resolve()),
-        "shape": volume.shape,
-        "dtype": str(volume.dtype),
-        "modified": stat.st_mtime_ns if stat else None,
-        "keep_predictions": keep_predictions,
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True)
+class Job:
+    """One volume to segment, and where to."""
+
+    model: Model
+    path: Path
+    source: Volume
+    target: Path
+    keep_predictions: bool
+
+    @property
+    def hash(self) -> str:
+        """What makes two calls the same job: model, input and what is kept."""
+        stat = self.path.stat() if self.path.exists() else None
+        identity = {
+            "model": self.model.hash(),
+            "input": str(self.path.resolve()),
+            "shape": self.source.shape,
+            "dtype": str(self.source.dtype),
+            "modified": stat.st_mtime_ns if stat else None,
+            "keep_predictions": self.keep_predictions,
+        }
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """Where a result comes from."""
+        plan = self.model.plan
+        return {
+            "plan": plan.name,
+            "model": self.model.hash(),
+            "decoder": self.model.decoder.model_dump(),
+            "input": self.source.source,
+            "kind": plan.labels.kind,
+        }
+
+    def finished(self) -> bool:
+        """Whether the output is complete.
+
+        Raises:
+            OutputError: The output is something else's.
+        """
+        if not self.target.exists() or (self.target.is_dir() and not any(self.target.iterdir())):
+            return False
+        state = self.target / STATE / "job.json"
+        if not state.is_file():
+            raise OutputError(
+                f"{self.target}: exists already and is not an output of pytc predict. Choose another -o, or delete it."
+            )
+        found = json.loads(state.read_text(encoding="utf-8"))
+        if found.get("job") != self.hash:
+            raise OutputError(f"{self.target}: was made from another volume, model or setting. Choose another -o, or delete it.")
+        return bool(found.get("finished"))
+
+    def note(self, *, finished: bool) -> None:
+        """Write whose the output is, whole or not at all."""
+        folder = self.target / STATE
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / "job.json.part"
+        partial.write_text(json.dumps({"job": self.hash, "finished": finished}) + "\n", encoding="utf-8")
+        partial.replace(folder / "job.json")
 
 
-def _finished(target: Path, job: str) -> bool:
-    """Whether the output is complete and of the same job."""
-    if not target.exists() or not any(target.iterdir()):
-        return False
-    state = target / STATE / "job.json"
-    if not state.is_file():
-        raise OutputError(f"{target}: exists already and is not an output of pytc predict. Choose another -o, or delete it.")
-    found = json.loads(state.read_text(encoding="utf-8"))
-    if found.get("job") != job:
-        raise OutputError(f"{target}: was made from another volume, model or setting. Choose another -o, or delete it.")
-    return bool(found.get("finished"))
-
-
-def _write_state(target: Path, job: str, *, finished: bool) -> None:
-    folder = target / STATE
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "job.json.part"
-    partial.write_text(json.dumps({"job": job, "finished": finished}) + "\n", encoding="utf-8")
-    partial.replace(folder / "job.json")
-
-
-def _predict_one(
-    model: Model, networks: list[Any], source: Volume, target: Path, *, job: str, keep: bool, progress: Progress
-) -> None:
-    """Blocks of prediction, then decoding, then the pyramid."""
+def _run(job: Job, networks: list[Any], progress: Progress) -> None:
+    """Blocks of prediction, then decoding, then pyramids."""
     from pytc_auto.inference.blocks import BlockLedger, predict_volume
-    from pytc_auto.inference.window import Predictor
-    from pytc_auto.io.ome_zarr import add_pyramid, create_image, open_image_array, remove_image
+    from pytc_auto.io.ome_zarr import add_pyramid, create_image, open_level, remove_image
     from pytc_auto.io.scale import at_scale
 
-    plan = model.plan
-    image = at_scale(source, plan.working_scale, kind="image")
-    attributes = {"model": model.hash(), "decoder": model.decoder.model_dump(), "input": source.source, "plan": plan.name}
-    if not (target / STATE / "job.json").is_file():
-        _write_state(target, job, finished=False)
+    plan, target = job.model.plan, job.target
+    image = at_scale(job.source, plan.working_scale, kind="image")
+    job.note(finished=False)
+    if not (target / "0" / "zarr.json").is_file():
         create_image(
             target,
             shape_czyx=(plan.channels, *image.shape),
-            chunks=(1, *(min(64, n) for n in image.shape)),
+            chunks=(1, *CHUNKS),
             dtype="uint8",
             voxel_size_nm=plan.working_voxel_size_nm,
-            attributes={**attributes, "heads": [head.model_dump() for head in plan.heads]},
+            attributes={**job.attributes, "heads": [head.model_dump() for head in plan.heads], "logit_scale": LOGIT_SCALE},
         )
-    predictions = open_image_array(target)
-    ledger = BlockLedger(target / STATE / "done", job)
-    predict_volume(Predictor(networks, plan), image, predictions, ledger, progress=lambda share: progress("predicting", share))
+    predictions = open_level(target, writable=True)
+    ledger = BlockLedger(target / STATE / "done", job.hash)
+    predict_volume(networks, image, plan, predictions, ledger=ledger, progress=lambda share: progress("predicting", share))
     progress("decoding", 0.0)
-    _decode(model, source, predictions, target, attributes)
-    progress("decoding", 1.0)
+    _decode(job, predictions)
     add_pyramid(target / "labels" / SEGMENTATION, kind="labels")
-    if keep:
+    progress("decoding", 1.0)
+    if job.keep_predictions:
         add_pyramid(target, kind="image")
     else:
         remove_image(target)
     shutil.rmtree(target / STATE / "done", ignore_errors=True)
-    _write_state(target, job, finished=True)
+    job.note(finished=True)
 
 
-def _decode(model: Model, source: Volume, predictions: Any, target: Path, attributes: dict[str, object]) -> None:
+def _decode(job: Job, predictions: Any) -> None:
     """Segmentation on the input's grid, with a picture."""
     import numpy as np
 
@@ -221,22 +260,22 @@ def _decode(model: Model, source: Volume, predictions: Any, target: Path, attrib
     from pytc_auto.io.scale import upsample_labels
     from pytc_auto.pipeline.pictures import result_picture
 
-    plan = model.plan
+    plan, source = job.model.plan, job.source
     stored = np.asarray(predictions[:])
-    segmentation = upsample_labels(decode(stored, plan, model.decoder), plan.working_scale, source.shape)
-    shutil.rmtree(target / "labels", ignore_errors=True)
+    segmentation = upsample_labels(decode(stored, plan, job.model.decoder), plan.working_scale, source.shape)
+    shutil.rmtree(job.target / "labels", ignore_errors=True)
     labels = create_labels(
-        target,
+        job.target,
         SEGMENTATION,
         shape=source.shape,
-        chunks=tuple(min(64, n) for n in source.shape),
+        chunks=CHUNKS,
         dtype=segmentation.dtype,
         voxel_size_nm=plan.voxel_size_nm,
-        attributes={**attributes, "kind": "instances" if isinstance(plan.labels, InstanceLabels) else "classes"},
+        attributes=job.attributes,
     )
     labels[:] = segmentation
     middle = source.shape[0] // 2
-    section = Box((middle, 0, 0), (middle + 1, *source.shape[1:]))
+    section = source.read(Box((middle, 0, 0), (middle + 1, *source.shape[1:])))
     seen = stored[:, middle // plan.working_scale[0]][:, None]
-    picture = target / STATE / "preview.png"
-    result_picture(picture, plan, image=source.read(section), stored=seen, segmentation=segmentation[middle][None], truth=None)
+    picture = job.target / STATE / "preview.png"
+    result_picture(picture, plan, image=section, stored=seen, segmentation=segmentation[middle][None], truth=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -123,7 +123,7 @@ def _tune(held_out: HeldOut, network: object, folder: Path) -> list[Trial]:
     return trials
 
 
-def _scores(plan: Plan, folds: dict[int, Sequence[Trial]]) -> ModelScores:
+def _scores(plan: Plan, folds: Mapping[int, Sequence[Trial]]) -> ModelScores:
     """The scores of the best trial over all folds, fold by fold, and the whole search."""
     joined = mean_trials(list(folds.values()))
     best = joined.index(best_of(joined))

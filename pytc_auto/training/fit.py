@@ -11,13 +11,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
 from pytc_auto.errors import ModelError
 from pytc_auto.schema.plan import Plan
 from pytc_auto.training.module import ConnectomicsModule, Validate
+from pytc_auto.training.progress import StepProgress
 
 PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 BEST, LAST = "best", "last"
@@ -77,10 +78,10 @@ def fit(
     )
     last = ModelCheckpoint(checkpoints, filename=LAST, save_top_k=1, monitor=None, enable_version_counter=False)
     stop = StopAt(deadline if deadline is not None else float("inf"))
-    trainer = _trainer(plan, folder, [best, last, stop])
     resume = checkpoints / f"{LAST}.ckpt"
     with warnings.catch_warnings():
         _quiet()
+        trainer = _trainer(plan, folder, [best, last, stop])
         trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume.exists() else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -102,8 +103,9 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback]) -> pl.Train
         check_val_every_n_epoch=1,
         log_every_n_steps=20,
         enable_model_summary=False,
+        enable_progress_bar=False,
         logger=[CSVLogger(folder, name="", version=""), TensorBoardLogger(folder, name="", version="events")],
-        callbacks=[*([average] if average else []), *callbacks, LearningRateMonitor("step"), RichProgressBar(leave=True)],
+        callbacks=[*([average] if average else []), *callbacks, LearningRateMonitor("step"), StepProgress()],
     )
 
 

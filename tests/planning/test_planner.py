@@ -6,11 +6,12 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import CPU, fingerprint, mitochondria
+
 from pytc_auto.errors import BudgetError, PlanError
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.plan import Plan
-from samples import CPU, fingerprint, mitochondria
 
 
 def test_touching_neurons_get_affinities_and_eroded_borders():

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from samples import CPU, fingerprint
+
 from pytc_auto.errors import PlanError
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.plan import Plan
-from samples import CPU, fingerprint
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_files_that_are_not_documents(tmp_path):
     with pytest.raises(PlanError, match="not valid JSON"):
         Plan.load(tmp_path / "broken.json")
     (tmp_path / "list.yaml").write_text("- 1\n")
-    with pytest.raises(PlanError, match="list.yaml"):
+    with pytest.raises(PlanError, match=r"list\.yaml"):
         Plan.load(tmp_path / "list.yaml")
 
 

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from pytc_auto.errors import DataError
+from pytc_auto.schema.plan import Head, Labels
+from pytc_auto.targets.make import TARGETS, make_targets
+
+SHAPE = (6, 7, 8)
+SIZE = (30.0, 5.0, 4.0)
+OFFSETS = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [0, 0, -3]]
+AFFINITIES = {"kind": "affinities", "offsets": OFFSETS, "loss": "balanced_bce", "weight": 1.0}
+FOREGROUND = {"kind": "foreground", "width_nm": 0.0, "loss": "dice_bce", "weight": 1.0}
+BOUNDARY = {"kind": "boundary", "width_nm": 9.0, "loss": "dice_bce", "weight": 1.0}
+CLASSES = {"kind": "classes", "class_weights": [1.0, 1.0, 1.0], "loss": "dice_ce", "weight": 1.0}
+
+
+def targets(raw, unlabeled, labels, *heads):
+    return make_targets(
+        raw,
+        unlabeled,
+        labels=TypeAdapter(Labels).validate_python(labels),
+        heads=[TypeAdapter(Head).validate_python(h) for h in heads],
+        voxel_size_nm=SIZE,
+    )
+
+
+def instances(erode_nm=0.0):
+    return {"kind": "instances", "background": [0], "unlabeled": [99], "erode_nm": erode_nm}
+
+
+def two_that_touch():
+    raw = np.zeros(SHAPE, np.uint64)
+    raw[:, :, 1:4] = 2**40
+    raw[:, :, 4:7] = 2**40 + 1
+    return raw
+
+
+def test_each_head_has_its_target_in_order():
+    raw, unlabeled = two_that_touch(), np.zeros(SHAPE, bool)
+    unlabeled[2] = True
+    before = raw.copy(), unlabeled.copy()
+    got = targets(raw, unlabeled, instances(), BOUNDARY, AFFINITIES, FOREGROUND)
+    assert [t.values_kzyx.shape for t in got] == [(1, *SHAPE), (4, *SHAPE), (1, *SHAPE)]
+    for target in got:
+        assert target.mask_kzyx.shape == target.values_kzyx.shape
+        assert target.values_kzyx.dtype == np.uint8
+        assert target.mask_kzyx.dtype == np.bool_
+        assert target.values_kzyx.max() == 1
+        assert not target.mask_kzyx[:, 2].any()
+        assert target.mask_kzyx.any()
+    np.testing.assert_array_equal(got[2].values_kzyx[0, 0], (raw[0] > 0).astype(np.uint8))
+    np.testing.assert_array_equal(raw, before[0])
+    np.testing.assert_array_equal(unlabeled, before[1])
+
+
+def test_borders_are_eroded_for_affinities_alone():
+    raw, unlabeled = two_that_touch(), np.zeros(SHAPE, bool)
+    affinities, foreground = targets(raw, unlabeled, instances(4.0), AFFINITIES, FOREGROUND)
+    plain, _ = targets(raw, unlabeled, instances(), AFFINITIES, FOREGROUND)
+    assert affinities.values_kzyx[2, 0, 0].tolist() == [0, 0, 1, 0, 0, 0, 1, 0]
+    assert plain.values_kzyx[2, 0, 0].tolist() == [0, 0, 1, 1, 0, 1, 1, 0]
+    assert foreground.values_kzyx[0, 0, 0].tolist() == [0, 1, 1, 1, 1, 1, 1, 0]
+    np.testing.assert_array_equal(affinities.mask_kzyx, plain.mask_kzyx)
+
+
+def test_the_unlabeled_value_is_masked():
+    raw = two_that_touch()
+    raw[:, :, 6] = 99
+    affinities, foreground = targets(raw, np.zeros(SHAPE, bool), instances(), AFFINITIES, FOREGROUND)
+    assert foreground.mask_kzyx[0, 0, 0].tolist() == [True] * 6 + [False, True]
+    assert affinities.mask_kzyx[2, 0, 0].tolist() == [False] + [True] * 5 + [False, False]
+
+
+def test_classes_are_indices():
+    raw = np.full(SHAPE, 255, np.uint8)
+    raw[1] = 4
+    raw[2] = 0
+    unlabeled = np.zeros(SHAPE, bool)
+    unlabeled[2] = True
+    labels = {"kind": "classes", "values": {255: "in", 4: "edge", 5: "out"}, "unlabeled": []}
+    (target,) = targets(raw, unlabeled, labels, CLASSES)
+    assert target.values_kzyx[0, :, 0, 0].tolist() == [0, 1, 0, 0, 0, 0]
+    assert target.mask_kzyx[0, :, 0, 0].tolist() == [True, True, False, True, True, True]
+    with pytest.raises(DataError, match="hold 0, but"):
+        targets(raw, np.zeros(SHAPE, bool), labels, CLASSES)
+
+
+def test_every_kind_of_head_has_a_target():
+    kinds = {k for part in Head.__origin__.__args__ for k in part.model_fields["kind"].annotation.__args__}
+    assert kinds == set(TARGETS)
