@@ -37,6 +37,9 @@ class TaskName(StrEnum):
     classes = "classes"
 
 
+PLAIN_WIDTH = 150
+"""Of tables that go into a file or a pipe."""
+
 TASKS: dict[TaskName, Task | None] = {
     TaskName.auto: None,
     TaskName.neurons: "neurons",
@@ -234,8 +237,10 @@ def _plan_table(plan: Plan) -> Table:
     from rich.table import Table
 
     table = Table(title=f"Plan for {plan.name}", title_justify="left")
-    for column in ("decision", "value", "rule", "because of"):
-        table.add_column(column, overflow="fold")
+    table.add_column("decision", no_wrap=True)
+    table.add_column("value", ratio=3)
+    table.add_column("rule", no_wrap=True)
+    table.add_column("because of", ratio=2)
     raw = plan.model_dump(mode="json")
     for field, why in plan.why.items():
         value: Any = raw
@@ -264,7 +269,8 @@ def _escaped(text: str) -> str:
 def _console(*, stderr: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=PLAIN_WIDTH)
 
 
 _say: Callable[[str], None] = lambda what: _console().print(f"[bold]{_escaped(what)}[/]")  # noqa: E731

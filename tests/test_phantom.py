@@ -154,7 +154,7 @@ def test_sections_differ_more_than_planes_of_a_block():
 def test_sections_are_shifted_by_one_voxel_at_most(monkeypatch):
     args = ((10, 90, 100), (40.0, 8.0, 8.0))
     shifted = make_phantom(*args, seed=3).neurons_zyx > 0
-    monkeypatch.setattr("pytc_auto.phantom.volume._shifted", lambda values, axis, shifts: unshifted(values, axis))
+    monkeypatch.setattr("pytc_auto.phantom.volume._shifted", lambda values, axis, _: unshifted(values, axis))
     straight = make_phantom(*args, seed=3).neurons_zyx > 0
     found = {best_shift(a, b) for a, b in zip(shifted, straight, strict=True)}
     assert len(found) > 2

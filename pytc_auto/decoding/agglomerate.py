@@ -40,7 +40,7 @@ def agglomerated(
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """waterz tells its progress on the process's standard output, past Python."""
+    """Keep waterz quiet, which tells its progress on the process's standard output, past Python."""
     sys.stdout.flush()
     kept = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)

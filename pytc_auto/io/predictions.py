@@ -76,7 +76,8 @@ def _parts(heads: Sequence[Head], channels: int) -> Iterator[tuple[Head, slice]]
 
 
 def _sigmoid(logits: Float32) -> Float32:
-    return np.float32(1) / (1 + np.exp(-np.clip(logits, -_SATURATED, _SATURATED)))
+    shares = 1 / (1 + np.exp(-np.clip(logits, -_SATURATED, _SATURATED)))
+    return shares.astype(np.float32, copy=False)
 
 
 def _binary_table() -> Float32:

@@ -17,8 +17,8 @@ from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.volume import Array, FileVolume, SectionVolume, Volume, colored, damaged, number_dtype, volume_shape
 from pytc_auto.io.voxel_size import in_nm, usable
 
-_IMAGEJ_CHANNELS = 7
-"""ImageJ shows this many channels at most; a stack with more of them holds sections."""
+_MOST_CHANNELS = 7
+"""As many as ImageJ shows. Writers that are not told the axes call them channels: a stack with more of them holds sections."""
 
 
 class MappedTiff(FileVolume):
@@ -125,7 +125,7 @@ def _stack_shape(file: Any, source: str) -> Zyx:
         raise DataError(f"{source}: its pages differ in shape: {shapes}. Store one stack of equal pages.")
     sizes = [(a, n) for a, n in zip(series.axes, series.shape, strict=True) if n > 1 or a in "YX"]
     channels = dict(sizes).get("C", 1)
-    if channels > 1 and not (file.is_imagej and len(sizes) == 3 and channels > _IMAGEJ_CHANNELS):
+    if channels > 1 and (len(sizes) > 3 or channels <= _MOST_CHANNELS):
         raise DataError(
             f"{source}: has {channels} channels (axes {series.axes}), a volume has one. "
             "Keep one channel; if they are sections, save them as such (axes ZYX)."

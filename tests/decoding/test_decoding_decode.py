@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from samples import CPU, fingerprint, mitochondria
+
+from pytc_auto.decoding.decode import candidates, decode
+from pytc_auto.errors import PlanError
+from pytc_auto.evaluation.scores import score
+from pytc_auto.io.predictions import to_uint8
+from pytc_auto.planning.planner import make_plan
+from pytc_auto.schema.model import DecoderChoice
+from pytc_auto.targets.affinities import affinities_from_labels
+from pytc_auto.targets.erosion import erode_borders
+
+
+def slabs(shape, axis):
+    """Four touching slabs along an axis."""
+    index = np.indices(shape)[axis]
+    return (1 + index * 4 // shape[axis]).astype(np.uint32)
+
+
+def stored_affinities(labels, plan):
+    eroded = erode_borders(labels, plan.working_voxel_size_nm, plan.labels.erode_nm)
+    affinities = affinities_from_labels(eroded, plan.offsets)
+    return to_uint8((affinities * 16.0 - 8).astype(np.float32), plan.heads)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((28, 32, 40), 0), ((24, 40, 36), 1), ((20, 28, 48), 2)])
+@pytest.mark.parametrize("kind", ["agglomerate", "mutex"])
+def test_ideal_affinities_give_the_labels_back(shape, axis, kind):
+    plan = make_plan(fingerprint(), CPU)
+    labels = slabs(shape, axis)
+    stored = stored_affinities(labels, plan)
+    before = stored.copy()
+    parameters = {"threshold": 0.5} if kind == "agglomerate" else {"bias": 0.5}
+    found = decode(stored, plan, DecoderChoice(kind=kind, parameters=parameters))
+    assert found.dtype == np.uint32
+    assert (found > 0).all()
+    assert score(found, labels, kind="instances")["adapted_rand"] < 0.12
+    assert len(np.unique(found)) == 4
+    np.testing.assert_array_equal(stored, before)
+
+
+def test_each_candidate_is_what_decode_gives():
+    plan = make_plan(fingerprint(), CPU)
+    grid = {"threshold": [0.3, 0.6], "bias": [0.4], "foreground_threshold": [0.0, 0.5], "min_size": [0, 50]}
+    plan = plan.replace(decoder=plan.decoder.replace(grid=grid))
+    stored = stored_affinities(slabs((16, 20, 24), 2), plan)
+    seen = 0
+    for choice, found in candidates(stored, plan):
+        np.testing.assert_array_equal(found, decode(stored, plan, choice))
+        seen += 1
+    assert seen == 2 * 2 * 2 + 1 * 2 * 2
+
+
+def test_background_stays_where_a_threshold_asks_for_it():
+    plan = make_plan(fingerprint(touching_fraction=0.0, foreground_fraction=0.8), CPU)
+    labels = np.zeros((20, 24, 28), np.uint32)
+    labels[2:18, 2:10, 2:26], labels[2:18, 14:22, 2:26] = 1, 2
+    stored = stored_affinities(labels, plan)
+    choice = DecoderChoice(kind="agglomerate", parameters={"threshold": 0.5, "foreground_threshold": 0.4})
+    found = decode(stored, plan, choice)
+    assert (found[:, 12] == 0).all()
+    assert len(np.unique(found)) == 3
+
+
+def test_small_segments_go_to_their_neighbors():
+    plan = make_plan(fingerprint(), CPU)
+    labels = slabs((20, 24, 32), 2)
+    labels[8:11, 8:11, 2:5] = 9
+    stored = stored_affinities(labels, plan)
+    choice = DecoderChoice(kind="agglomerate", parameters={"threshold": 0.5, "min_size": 200})
+    assert len(np.unique(decode(stored, plan, choice))) == 4
+
+
+def test_classes_come_back_as_raw_values_without_specks():
+    plan = make_plan(mitochondria(), CPU)
+    truth = np.zeros((4, 20, 24), bool)
+    truth[:, 5:15, 5:15] = True
+    truth[0, 0, 0] = True
+    logits = np.stack([np.where(truth, -4, 4), np.where(truth, 4, -4)]).astype(np.float32)
+    stored = to_uint8(logits, plan.heads)
+    plain = decode(stored, plan, DecoderChoice(kind="argmax", parameters={"min_size": 0}))
+    assert plain.dtype == np.uint8
+    np.testing.assert_array_equal(plain == 255, truth)
+    clean = decode(stored, plan, DecoderChoice(kind="argmax", parameters={"min_size": 5}))
+    assert clean[0, 0, 0] == 0
+    assert (clean[:, 5:15, 5:15] == 255).all()
+
+
+def test_blobs_are_split_at_their_boundary():
+    plan = make_plan(fingerprint(), CPU, task="objects")
+    foreground = np.full((12, 20, 40), -6.0, np.float32)
+    foreground[2:10, 4:16, 4:36] = 6
+    boundary = np.full(foreground.shape, -6.0, np.float32)
+    boundary[:, :, 19:21] = 6
+    stored = to_uint8(np.stack([foreground, boundary]), plan.heads)
+    choice = DecoderChoice(kind="seeded", parameters={"seed_threshold": 0.5, "foreground_threshold": 0.5, "min_size": 20})
+    found = decode(stored, plan, choice)
+    assert sorted(np.unique(found)) == [0, 1, 2]
+    assert found[5, 10, 10] != found[5, 10, 30]
+    assert len(list(candidates(stored, plan))) == 3 * 3 * 2
+
+
+def test_an_unknown_parameter_lists_the_known():
+    plan = make_plan(fingerprint(), CPU)
+    with pytest.raises(PlanError, match=r"unknown parameter tresh.*threshold"):
+        decode(np.zeros((6, 8, 8, 8), np.uint8), plan, DecoderChoice(kind="agglomerate", parameters={"tresh": 1}))
+    with pytest.raises(PlanError, match="argmax needs labels of kind classes"):
+        decode(np.zeros((6, 8, 8, 8), np.uint8), plan, DecoderChoice(kind="argmax", parameters={}))

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import h5py
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from pytc_auto.errors import DataError, PlanError
+from pytc_auto.io.dataset import find_dataset
+from pytc_auto.io.open import open_volume
+
+RAW = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+SIZE = (40.0, 5.0, 4.0)
+
+
+def write(root, name, *, image=RAW, labels=RAW, size=SIZE):
+    for side, array in (("images", image), ("labels", labels)):
+        (root / side).mkdir(parents=True, exist_ok=True)
+        if array is not None:
+            with h5py.File(root / side / f"{name}.h5", "w") as file:
+                file["main"] = array
+                if size:
+                    file["main"].attrs["resolution"] = size
+    return root
+
+
+def faults(root, **options):
+    with pytest.raises(DataError) as caught:
+        find_dataset(root, **options)
+    return str(caught.value).split("\n")
+
+
+def test_two_volumes(tmp_path, monkeypatch):
+    write(tmp_path / "set", "b")
+    write(tmp_path / "set", "a")
+    monkeypatch.chdir(tmp_path)
+    found = find_dataset("set")
+    assert found.root == str(tmp_path / "set")
+    assert [v.name for v in found.volumes] == ["a", "b"]
+    first = found.volumes[0]
+    assert first.image == f"{tmp_path / 'set' / 'images' / 'a.h5'}:main"
+    assert first.labels == f"{tmp_path / 'set' / 'labels' / 'a.h5'}:main"
+    assert (first.voxel_size_nm, first.axes, first.unlabeled_sections) == (SIZE, "zyx", [])
+    assert open_volume(first.image).shape == (3, 4, 5)
+    assert (found.task, found.unlabeled, found.class_names) == (None, [], {})
+
+
+def test_formats_may_differ(tmp_path):
+    write(tmp_path, "a", labels=None)
+    tifffile.imwrite(tmp_path / "labels" / "a.ome.tif", RAW, metadata={"axes": "ZYX"})
+    assert find_dataset(tmp_path).volumes[0].labels.endswith("a.ome.tif")
+
+
+def test_section_folders(tmp_path):
+    for side in ("images", "labels"):
+        (tmp_path / side / "stack1").mkdir(parents=True)
+        for number, section in enumerate(RAW):
+            (tmp_path / side / "stack1" / f"{number}.png").write_bytes(imagecodecs.png_encode(section))
+    (tmp_path / "dataset.yaml").write_text(
+        "voxel_size_nm: [45, 4.6, 4.6]\ntask: objects\nunlabeled: [7]\nclass_names: {1: mito}\n"
+    )
+    found = find_dataset(tmp_path)
+    assert found.volumes[0].image == str(tmp_path / "images" / "stack1")
+    assert found.volumes[0].voxel_size_nm == (45.0, 4.6, 4.6)
+    assert (found.task, found.unlabeled, found.class_names) == ("objects", [7], {1: "mito"})
+
+
+def test_loose_sections_are_one_stack(tmp_path):
+    for side in ("images", "labels"):
+        (tmp_path / side).mkdir()
+        for number, section in enumerate(RAW):
+            (tmp_path / side / f"{number}.png").write_bytes(imagecodecs.png_encode(section))
+    found = find_dataset(tmp_path, voxel_size_nm=SIZE)
+    assert [(v.name, open_volume(v.image).shape) for v in found.volumes] == [("stack", (3, 4, 5))]
+
+
+def test_order_of_voxel_sizes(tmp_path):
+    write(tmp_path / "stored", "a")
+    write(tmp_path / "bare", "a", size=None)
+    for name in ("stored", "bare"):
+        (tmp_path / name / "dataset.yaml").write_text("voxel_size_nm: [3, 2, 1]\n")
+    assert find_dataset(tmp_path / "stored").volumes[0].voxel_size_nm == SIZE
+    assert find_dataset(tmp_path / "bare").volumes[0].voxel_size_nm == (3.0, 2.0, 1.0)
+    assert find_dataset(tmp_path / "stored", voxel_size_nm=(9.0, 8.0, 7.0)).volumes[0].voxel_size_nm == (9.0, 8.0, 7.0)
+
+
+def test_missing_voxel_size_names_the_three_ways(tmp_path):
+    (fault,) = faults(write(tmp_path, "a", size=None))
+    assert "images/a.h5:main: the voxel size is not known" in fault
+    assert all(way in fault for way in ("in the file", "dataset.yaml", "--voxel-size Z,Y,X"))
+
+
+def test_xyz_files(tmp_path):
+    write(tmp_path, "a")
+    (tmp_path / "dataset.yaml").write_text("axes: xyz\n")
+    (volume,) = find_dataset(tmp_path).volumes
+    assert (volume.axes, volume.voxel_size_nm) == ("xyz", SIZE[::-1])
+    assert open_volume(volume.image, axes=volume.axes).shape == (5, 4, 3)
+
+
+def test_task_argument_wins(tmp_path):
+    write(tmp_path, "a")
+    (tmp_path / "dataset.yaml").write_text("task: objects\n")
+    assert find_dataset(tmp_path, task="neurons").task == "neurons"
+
+
+def test_images_without_labels_folder(tmp_path):
+    write(tmp_path, "a", labels=None)
+    (tmp_path / "labels").rmdir()
+    assert faults(tmp_path) == [f"{tmp_path / 'labels'}: is missing. Put labels for each image here, under the image's name."]
+
+
+def test_every_lonely_volume_is_named(tmp_path):
+    write(tmp_path, "a")
+    write(tmp_path, "sample_1", labels=None)
+    write(tmp_path, "other", labels=None)
+    write(tmp_path, "sample-1", image=None)
+    (tmp_path / "labels" / "other.mrc").write_bytes(b"12345678")
+    other, sample, labels = faults(tmp_path)
+    assert other.startswith(
+        f"{tmp_path / 'labels' / 'other'}: is missing, but images/other is there. labels/other.mrc is there, but its"
+    )
+    assert "Did you mean labels/sample-1? Names must be equal. Add it or move images/sample_1 elsewhere." in sample
+    assert labels.startswith(
+        f"{tmp_path / 'images' / 'sample-1'}: is missing, but labels/sample-1 is there. Did you mean images/sample_1"
+    )
+
+
+def test_name_used_twice(tmp_path):
+    write(tmp_path, "a")
+    np.save(tmp_path / "images" / "a.npy", RAW)
+    assert faults(tmp_path) == [f"{tmp_path / 'images'}: a.h5 and a.npy have the same name. Keep one."]
+
+
+def test_nothing_readable(tmp_path):
+    for side in ("images", "labels"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "notes.txt").write_text("nothing")
+    first, second = faults(tmp_path)
+    assert f"{tmp_path / 'images'}: holds nothing readable" in first
+    assert f"{tmp_path / 'labels'}: holds nothing readable" in second
+
+
+def test_the_folder_below_or_the_container_is_suggested(tmp_path):
+    write(tmp_path / "fib" / "train", "a")
+    assert f"Did you mean {tmp_path / 'fib' / 'train'}?" in faults(tmp_path / "fib")[0]
+    (tmp_path / "one").mkdir()
+    with h5py.File(tmp_path / "one" / "all.h5", "w") as file:
+        file["raw"] = RAW
+    assert f"Did you mean {tmp_path / 'one' / 'all.h5'}?" in faults(tmp_path / "one")[0]
+    assert "is a folder with images/ and labels/" in faults(tmp_path / "none")[0]
+    np.save(tmp_path / "a.npy", RAW)
+    assert "a.npy: is a single volume. A data set is" in faults(tmp_path / "a.npy")[0]
+
+
+def test_all_faults_together(tmp_path):
+    write(tmp_path, "a", labels=RAW[:2])
+    write(tmp_path, "b", size=None)
+    write(tmp_path, "c", labels=RAW + 0.5)
+    write(tmp_path, "d", image=np.stack([RAW, RAW]))
+    (tmp_path / "images" / "e.tif").write_bytes(b"II*\x00nothing")
+    tifffile.imwrite(tmp_path / "labels" / "e.tif", np.zeros((3, 4, 5, 3), np.uint8), photometric="rgb")
+    found = faults(tmp_path)
+    assert len(found) == 6
+    assert "labels/a.h5:main: the labels have shape (2, 4, 5), but the image" in found[0]
+    assert "has (3, 4, 5) (z, y, x)" in found[0]
+    assert "b.h5:main: the voxel size is not known" in found[1]
+    assert "c.h5:main: labels must be whole numbers, but the value at z 0, y 0, x 0 is 0.5" in found[2]
+    assert "d.h5:main: has 4 axes" in found[3]
+    assert "e.tif: is truncated or damaged" in found[4]
+    assert "e.tif: has 3 channels (RGB or the like)" in found[5]
+
+
+@pytest.mark.parametrize("odd", [2.25, np.nan, np.inf])
+def test_the_odd_float_label_is_found(tmp_path, odd):
+    labels = np.zeros((3, 4, 5), np.float32)
+    labels[2, 1, 3] = odd
+    (fault,) = faults(write(tmp_path, "a", labels=labels))
+    assert f"at z 2, y 1, x 3 is {odd:g}" in fault
+
+
+def test_whole_float_labels_are_fine(tmp_path):
+    assert find_dataset(write(tmp_path, "a", labels=RAW.astype(np.float32))).volumes
+
+
+def test_voxel_sizes_that_differ(tmp_path):
+    write(tmp_path, "a", size=(40.0, 5.0, 4.0))
+    write(tmp_path, "b", size=(40.0, 5.0, 4.1))
+    assert len(find_dataset(tmp_path).volumes) == 2
+    write(tmp_path, "c", size=(40.0, 5.0, 4.4))
+    (fault,) = faults(tmp_path)
+    assert "differ in voxel size by more than 5 %: a: 40 x 5 x 4 nm (z, y, x); b: 40 x 5 x 4.1 nm" in fault
+    assert "c: 40 x 5 x 4.4 nm" in fault
+    assert find_dataset(tmp_path, voxel_size_nm=SIZE)
+
+
+def test_image_and_labels_that_contradict_each_other(tmp_path):
+    write(tmp_path, "a")
+    with h5py.File(tmp_path / "labels" / "a.h5", "a") as file:
+        file["main"].attrs["resolution"] = (30.0, 5.0, 4.0)
+    (fault,) = faults(tmp_path)
+    assert "the labels' voxel size is 30 x 5 x 4 nm (z, y, x), but the image" in fault
+    assert find_dataset(tmp_path, voxel_size_nm=SIZE)
+
+
+def test_unknown_field_in_dataset_yaml(tmp_path):
+    write(tmp_path, "a")
+    (tmp_path / "dataset.yaml").write_text("voxel_size: [1, 1, 1]\n")
+    with pytest.raises(PlanError, match=r"voxel_size: unknown field. Did you mean voxel_size_nm"):
+        find_dataset(tmp_path)
+
+
+def container(path, **arrays):
+    with h5py.File(path, "w") as file:
+        for key, array in arrays.items():
+            file[key.replace("__", "/")] = array
+            file[key.replace("__", "/")].attrs["resolution"] = SIZE
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arrays", "image", "labels"),
+    [
+        ({"raw": RAW, "labels": RAW}, "raw", "labels"),
+        (
+            {"volumes__raw": RAW, "volumes__labels__neuron_ids": RAW, "volumes__labels__clefts": RAW},
+            "volumes/raw",
+            "volumes/labels/neuron_ids",
+        ),
+        ({"stack": RAW, "Truth": RAW}, "stack", "Truth"),
+        ({"em": RAW, "other": RAW, "gt": RAW}, "em", "gt"),
+    ],
+)
+def test_container(tmp_path, arrays, image, labels):
+    path = container(tmp_path / "all.h5", **arrays)
+    (volume,) = find_dataset(path).volumes
+    assert (volume.name, volume.image, volume.labels) == ("all", f"{path}:{image}", f"{path}:{labels}")
+
+
+def test_container_with_declared_keys(tmp_path):
+    path = container(tmp_path / "all.h5", one=RAW, two=RAW, three=RAW)
+    first, second = faults(path)
+    assert "no data set in it is known as image; it holds one (3, 4, 5), three (3, 4, 5), two" in first
+    assert "Declare labels_key in dataset.yaml beside it" in second
+    (tmp_path / "dataset.yaml").write_text("image_key: two\nlabels_key: one\n")
+    assert find_dataset(path).volumes[0].labels == f"{path}:one"
+    (tmp_path / "dataset.yaml").write_text("image_key: two\nlabels_key: four\n")
+    assert "has no data set four; it holds" in faults(path)[0]
+
+
+def test_ome_zarr_container(tmp_path):
+    group = zarr.open_group(store=str(tmp_path / "a.zarr"), mode="w", zarr_format=3)
+    for node, name in ((group, "raw"), (group.create_group("labels/cells"), "cells")):
+        node.create_array("0", shape=RAW.shape, dtype="uint8")[...] = RAW
+        levels = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": SIZE}]}]
+        axes = [{"name": a, "unit": "nanometer"} for a in "zyx"]
+        node.attrs["ome"] = {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": levels}]}
+    (volume,) = find_dataset(tmp_path / "a.zarr").volumes
+    path = tmp_path / "a.zarr"
+    assert (volume.image, volume.labels, volume.voxel_size_nm) == (str(path), f"{path}:labels/cells", SIZE)
+
+
+def test_containers_in_the_folders(tmp_path):
+    for side in ("images", "labels"):
+        (tmp_path / side).mkdir()
+        container(tmp_path / side / "a.h5", raw=RAW, labels=RAW, weights=RAW)
+    (volume,) = find_dataset(tmp_path).volumes
+    assert (volume.image[-6:], volume.labels[-9:]) == ("h5:raw", "h5:labels")
+    (tmp_path / "dataset.yaml").write_text("image_key: weights\n")
+    assert find_dataset(tmp_path).volumes[0].image.endswith("a.h5:weights")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "size"),
+    [
+        ("fib25", (130, 250, 250), (10.0, 10.0, 10.0)),
+        ("vnc_mito", (20, 576, 1024), (45.0, 4.6, 4.6)),
+        ("vnc_organelles", (20, 576, 1024), (45.0, 4.6, 4.6)),
+        ("isbi2012", (18, 512, 512), (50.0, 4.0, 4.0)),
+    ],
+)
+def test_real_data(data_folder, name, shape, size):
+    (volume,) = find_dataset(data_folder / name / "train").volumes
+    assert volume.voxel_size_nm == size
+    assert open_volume(volume.image).shape == open_volume(volume.labels).shape == shape
+
+
+def test_real_data_without_a_voxel_size(data_folder):
+    assert "voxel size is not known" in faults(data_folder / "gala" / "train")[0]
+    assert find_dataset(data_folder / "gala" / "train", voxel_size_nm=(10.0, 10.0, 10.0)).volumes[0].name == "train"
