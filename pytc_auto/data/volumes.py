@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, cutting_axis
+from pytc_auto.io.scale import Kind
 from pytc_auto.io.volume import Volume, in_memory, read_reflected
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.plan import Plan
@@ -154,7 +155,8 @@ def _open(entry: VolumeEntry, plan: Plan, memory_bytes: float) -> tuple[Labelled
     assert entry.labels is not None
     held = []
     used = 0
-    for path, kind in ((entry.image, "image"), (entry.labels, "labels")):
+    kinds: tuple[Kind, Kind] = ("image", "labels")
+    for path, kind in zip((entry.image, entry.labels), kinds, strict=True):
         stored = open_volume(path, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
         volume = at_scale(stored, plan.working_scale, kind=kind)
         held.append(in_memory(volume, memory_bytes - used))

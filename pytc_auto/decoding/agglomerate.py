@@ -31,7 +31,8 @@ def agglomerated(
     import waterz
 
     affinities = np.ascontiguousarray(affinities_kzyx, np.float32)
-    results = waterz.agglomerate(affinities, list(thresholds), fragments=fragments_zyx.copy(), scoring_function=MEAN_AFFINITY)
+    with _silent():
+        results = waterz.agglomerate(affinities, list(thresholds), fragments=fragments_zyx.copy(), scoring_function=MEAN_AFFINITY)
     for _ in thresholds:
         with _silent():
             segments = next(results)

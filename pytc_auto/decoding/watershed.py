@@ -22,7 +22,7 @@ def boundary_map(affinities_kzyx: npt.NDArray[np.float32]) -> npt.NDArray[np.flo
         total += affinity
         ahead = np.concatenate([np.delete(affinity, 0, axis), np.take(affinity, [-1], axis)], axis)
         total += ahead
-    return total / (2 * len(affinities_kzyx))
+    return (total / (2 * len(affinities_kzyx))).astype(np.float32)
 
 
 def fragments_from_affinities(affinities_kzyx: npt.NDArray[np.float32], voxel_size_nm: ZyxFloat) -> npt.NDArray[np.uint64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ def score_volumes(
             "Compare volumes of one grid."
         )
     table = _table_of_blocks(segmentation, truth, progress)
-    kind = kind or guess_kind(table)
+    kind = kind or guess_kind(table, truth.dtype)
     if kind == "instances" and not np.any(table.truth_ids):
         raise DataError(f"{truth.source}: has no voxel that is not 0, so nothing can be scored. Give the volume with the truth.")
     return scores_from_table(table, kind)
@@ -89,10 +89,10 @@ def scores_from_table(table: Contingency, kind: Kind, values: Sequence[int] = ()
     return _instance_scores(table) if kind == "instances" else _class_scores(table, values)
 
 
-def guess_kind(table: Contingency) -> Kind:
-    """Classes where segmentation and truth both hold at most 20 different values, else instances."""
+def guess_kind(table: Contingency, truth_dtype: np.dtype[Any]) -> Kind:
+    """Classes where the truth is stored in one byte and both volumes hold at most 20 different values, else instances."""
     most = max(len(table.segments.ids), len(table.truths.ids))
-    return "classes" if most <= MOST_CLASSES else "instances"
+    return "classes" if most <= MOST_CLASSES and truth_dtype.itemsize == 1 else "instances"
 
 
 def figure_of_merit(scores: dict[str, float], metric: Metric) -> float:

@@ -105,7 +105,7 @@ def _gap(ids_zyx: npt.NDArray[np.uint32], voxel_size_nm: ZyxFloat) -> float | No
     flat = anisotropy(voxel_size_nm) >= FLAT
     size = [1 if flat and i == cutting_axis(voxel_size_nm) else 3 for i in range(3)]
     ridge = (distance == ndimage.maximum_filter(distance, size=size)) & (background > 0)
-    widths = 2 * distance[ridge] - min(voxel_size_nm)
+    widths = np.maximum(2 * distance[ridge] - min(voxel_size_nm), 0)
     return float(np.median(widths)) if widths.size else None
 
 
@@ -117,7 +117,8 @@ def _weighted(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64],
     """Percentiles of the volume: each component counts with its voxels."""
     order = np.argsort(values)
     share = np.cumsum(weights[order]) / weights.sum()
-    return {f"p{p}": float(values[order][min(np.searchsorted(share, p / 100), len(order) - 1)]) for p in wanted}
+    places = [min(int(np.searchsorted(share, p / 100)), len(order) - 1) for p in wanted]
+    return {f"p{p}": float(values[order[place]]) for p, place in zip(wanted, places, strict=True)}
 
 
 def _solidity(

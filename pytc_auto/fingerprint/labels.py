@@ -44,12 +44,12 @@ def measure_labels(sources: Sequence[LabelSource], unlabeled: Sequence[int], vox
         values, numbers = np.unique(labels[looked], return_counts=True)
         counts.update(dict(zip(values.tolist(), numbers.tolist(), strict=True)))
         seen, known = seen + box.size, known + int(looked.sum())
-        found = components_of(np.where(looked, labels, 0))
-        components += found.count
-        parts.append(measure_instances(_of_kind(labels, looked, found), voxel_size_nm))
+        components += components_of(np.where(looked, labels, 0)).count
+    kind = _kind(counts, components)
+    for _, box, labels, looked in labelled:
+        parts.append(measure_instances(_components(labels, looked, kind), voxel_size_nm))
         weights.append(box.size)
     ids = len([v for v in counts if v != 0])
-    kind = _kind(counts, components)
     return LabelFacts(
         kind=kind,
         values={int(v): n / known for v, n in sorted(counts.items())} if kind != "instances" else None,
@@ -72,14 +72,9 @@ def _read(source: LabelSource, box: Box, unlabeled: Sequence[int]) -> tuple[npt.
     return labels, looked
 
 
-def _of_kind(labels: npt.NDArray[Any], looked: npt.NDArray[np.bool_], found: Components) -> Components:
-    """Components whose sizes matter: all values of classes that fill the volume, else those other than 0."""
-    values = np.unique(labels[looked])
-    return (
-        found
-        if len(values) <= 2 or len(values) > MOST_CLASSES
-        else components_of(np.where(looked, labels.astype(np.int64) + 1, 0))
-    )
+def _components(labels: npt.NDArray[Any], looked: npt.NDArray[np.bool_], kind: str) -> Components:
+    """Components whose sizes matter: of all values where they are classes, else of those other than 0."""
+    return components_of(np.where(looked, labels.astype(np.int64) + (kind == "classes"), 0))
 
 
 def _kind(counts: Counter[int], components: int) -> Literal["mask", "classes", "instances"]:

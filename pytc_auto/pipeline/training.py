@@ -78,7 +78,7 @@ def _train_fold(run: Run, plan: Plan, number: int, max_seconds: float | None, sa
     from pytc_auto.data.module import ConnectomicsDataModule
     from pytc_auto.data.volumes import open_volumes
     from pytc_auto.models.build import build_network
-    from pytc_auto.models.weights import save_weights
+    from pytc_auto.models.weights import load_state, save_weights
     from pytc_auto.training.fit import best_weights, fit
 
     folder = run.fold(number)
@@ -94,7 +94,7 @@ def _train_fold(run: Run, plan: Plan, number: int, max_seconds: float | None, sa
     say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}")
     data = ConnectomicsDataModule(volumes, plan, division, workers=_workers())
     fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline)
-    network.load_state_dict(best_weights(fitted.checkpoint))
+    load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
     say("Tuning the decoder on held-out data")
     trials = _tune(held_out, network, folder)
     save_weights(network, folder / "weights.safetensors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pytc_auto.training.progress import StepProgress
 
 PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 BEST, LAST = "best", "last"
+SAVING: dict[str, Any] = {"save_top_k": 1, "save_on_train_epoch_end": True, "enable_version_counter": False}
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,8 @@ def fit(
     started = time.monotonic()
     module = ConnectomicsModule(network, plan, validate)
     checkpoints = folder / "checkpoints"
-    best = ModelCheckpoint(
-        checkpoints, filename=BEST, monitor="validation/score", mode="max", save_top_k=1, enable_version_counter=False
-    )
-    last = ModelCheckpoint(checkpoints, filename=LAST, save_top_k=1, monitor=None, enable_version_counter=False)
+    best = ModelCheckpoint(checkpoints, filename=BEST, monitor="validation/score", mode="max", **SAVING)
+    last = ModelCheckpoint(checkpoints, filename=LAST, **SAVING)
     stop = StopAt(deadline if deadline is not None else float("inf"))
     resume = checkpoints / f"{LAST}.ckpt"
     with warnings.catch_warnings():
@@ -95,8 +95,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback]) -> pl.Train
         accelerator="gpu" if plan.machine.device == "cuda" and torch.cuda.is_available() else "cpu",
         devices=1,
         precision=PRECISION[plan.precision],
-        max_steps=plan.sampling.steps,
-        max_epochs=-1,
+        max_epochs=math.ceil(plan.sampling.steps / plan.sampling.validate_every),
         accumulate_grad_batches=plan.sampling.accumulate,
         gradient_clip_val=plan.optimizer.clip_norm,
         num_sanity_val_steps=0,
@@ -105,7 +104,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback]) -> pl.Train
         enable_model_summary=False,
         enable_progress_bar=False,
         logger=[CSVLogger(folder, name="", version=""), TensorBoardLogger(folder, name="", version="events")],
-        callbacks=[*([average] if average else []), *callbacks, LearningRateMonitor("step"), StepProgress()],
+        callbacks=[*([average] if average else []), *callbacks, LearningRateMonitor("step"), StepProgress(plan.sampling.steps)],
     )
 
 

@@ -15,7 +15,8 @@ LOG_EVERY_SHARE = 0.05
 class StepProgress(pl.Callback):
     """Shows how far the training is."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
         self._console = Console()
         done = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[scores]}"))
@@ -25,7 +26,7 @@ class StepProgress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Start from where the training stands."""
-        self._bar.update(self._task, total=trainer.max_steps, completed=trainer.global_step)
+        self._bar.update(self._task, total=self._steps, completed=trainer.global_step)
         if self._console.is_terminal:
             self._bar.start()
 
@@ -34,11 +35,11 @@ class StepProgress(pl.Callback):
         task = self._bar.tasks[0]
         rate = f"{task.speed:.2f} steps/s" if task.speed else ""
         self._bar.update(self._task, completed=trainer.global_step, rate=rate, scores=_scores(trainer))
-        share = trainer.global_step / max(1, trainer.max_steps)
+        share = trainer.global_step / self._steps
         if not self._console.is_terminal and share - self._last >= LOG_EVERY_SHARE:
             self._last = share
             left = f", {task.time_remaining / 60:.0f} min left" if task.time_remaining else ""
-            self._console.print(f"step {trainer.global_step} of {trainer.max_steps}{left} {_scores(trainer)}", highlight=False)
+            self._console.print(f"step {trainer.global_step} of {self._steps}{left} {_scores(trainer)}", highlight=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Leave the bar as it is."""

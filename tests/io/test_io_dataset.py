@@ -250,16 +250,28 @@ def test_container_with_declared_keys(tmp_path):
     assert "has no data set four; it holds" in faults(path)[0]
 
 
-def test_ome_zarr_container(tmp_path):
-    group = zarr.open_group(store=str(tmp_path / "a.zarr"), mode="w", zarr_format=3)
-    for node, name in ((group, "raw"), (group.create_group("labels/cells"), "cells")):
+def ome_container(path, *labels):
+    group = zarr.open_group(store=str(path), mode="w", zarr_format=3)
+    for node, name in ((group, "raw"), *((group.create_group(f"labels/{name}"), name) for name in labels)):
         node.create_array("0", shape=RAW.shape, dtype="uint8")[...] = RAW
         levels = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": SIZE}]}]
         axes = [{"name": a, "unit": "nanometer"} for a in "zyx"]
         node.attrs["ome"] = {"version": "0.5", "multiscales": [{"name": name, "axes": axes, "datasets": levels}]}
-    (volume,) = find_dataset(tmp_path / "a.zarr").volumes
-    path = tmp_path / "a.zarr"
+    return path
+
+
+def test_ome_zarr_container(tmp_path):
+    path = ome_container(tmp_path / "a.zarr", "cells")
+    (volume,) = find_dataset(path).volumes
     assert (volume.image, volume.labels, volume.voxel_size_nm) == (str(path), f"{path}:labels/cells", SIZE)
+
+
+def test_ome_zarr_container_with_several_labels(tmp_path):
+    path = ome_container(tmp_path / "a.zarr", "cells", "axons")
+    assert "no data set in it is known as labels" in faults(path)[0]
+    (path / "dataset.yaml").write_text("labels_key: labels/axons\n")
+    (volume,) = find_dataset(path).volumes
+    assert (volume.image, volume.labels) == (str(path), f"{path}:labels/axons")
 
 
 def test_containers_in_the_folders(tmp_path):

@@ -83,6 +83,8 @@ def test_other_labels_are_found_if_they_are_the_only_ones(tmp_path):
     assert attributes(tmp_path / "a" / "labels")["ome"]["labels"] == ["axons", "cells"]
     with pytest.raises(DataError, match=r"several data sets: labels/axons"):
         open_segmentation(tmp_path / "a")
+    create_labels(tmp_path / "a", "segmentation", shape=SHAPE, chunks=SHAPE, dtype="uint8", voxel_size_nm=SIZE, attributes={})
+    assert open_segmentation(tmp_path / "a").source.endswith("labels/segmentation")
 
 
 def test_removing_the_image_leaves_the_labels(out):

@@ -70,6 +70,22 @@ def test_truncated(tmp_path, compression, share, kind):
         open_tiff(path)
 
 
+def test_imagej_stack_with_a_single_page_header(tmp_path):
+    """As ImageJ writes stacks above 4 GB."""
+    path = imagej(tmp_path / "stack.tif", spacing=0.05, unit="um")
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        after = file.pages[0].offset + 2 + 12 * len(file.pages[0].tags)
+        end = file.series[0].dataoffset + STACK.nbytes
+    data[after : after + 4] = bytes(4)
+    path.write_bytes(bytes(data[:end]))
+    volume = open_tiff(path)
+    np.testing.assert_array_equal(volume.read(volume.box), STACK)
+    path.write_bytes(bytes(data[: end - 1]))
+    with pytest.raises(DataError, match=r"stack.tif: is truncated or damaged"):
+        open_tiff(path)
+
+
 def test_damaged_inside(tmp_path):
     path = imagej(tmp_path / "stack.tif", compression="zlib")
     with tifffile.TiffFile(path) as file:

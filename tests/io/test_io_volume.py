@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
-from pytc_auto.io.volume import ArrayVolume, damaged, in_memory, number_dtype, read_reflected
+from pytc_auto.io.volume import ArrayVolume, FileVolume, damaged, in_memory, number_dtype, read_reflected
 
 VOXELS = np.arange(3 * 4 * 5, dtype=np.int16).reshape(3, 4, 5)
 
@@ -16,6 +18,29 @@ def test_a_read_is_a_copy():
     volume = ArrayVolume(VOXELS.copy(), voxel_size_nm=(3.0, 2.0, 1.0))
     volume.read(volume.box)[:] = 0
     np.testing.assert_array_equal(volume.read(volume.box), VOXELS)
+
+
+class ProcessVolume(FileVolume):
+    """Its voxels are the id of the process that opened it."""
+
+    def __init__(self):
+        self.source, self.shape, self.dtype, self.voxel_size_nm = "process", (1, 1, 1), np.dtype("int64"), None
+
+    def _open(self):
+        return os.getpid()
+
+    def _load(self, opened, box):
+        return np.full(box.shape, opened)
+
+
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_forked_process_opens_the_file_for_itself():
+    volume = ProcessVolume()
+    assert volume.read(volume.box).item() == os.getpid()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if volume.read(volume.box).item() == os.getpid() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_in_memory_respects_the_limit():

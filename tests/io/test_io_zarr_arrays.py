@@ -34,10 +34,10 @@ def test_contents_leave_out_levels_and_hidden_folders(tmp_path):
     store(image, "0")
     store(image, "labels/cells/0")
     zarr.open_group(store=str(tmp_path / "labels" / "cells"), mode="a").attrs["ome"] = ome("zyx", [1, 2, 3])
-    (tmp_path / ".pytc" / "junk").mkdir(parents=True)
+    store(group(tmp_path / ".pytc"), "fragments")
     assert zarr_contents(tmp_path) == {"": (3, 4, 5), "labels/cells": (3, 4, 5)}
     assert is_zarr(tmp_path)
-    assert not is_zarr(tmp_path / ".pytc")
+    assert not is_zarr(tmp_path / "0" / "c")
 
 
 def test_voxel_size_from_the_group_above(tmp_path):
