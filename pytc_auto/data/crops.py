@@ -19,9 +19,10 @@ from pytc_auto.data.volumes import LabelledVolume
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, zyx
 from pytc_auto.schema.plan import Plan
+from pytc_auto.targets.labels import unlabeled_in
 from pytc_auto.targets.make import Target, make_targets
 
-MOST_DRAWS = 20
+MOST_DRAWS = 100
 """A crop without a labeled voxel is drawn again at most this often."""
 
 
@@ -72,18 +73,9 @@ class CropDataset(Dataset[CropTensors]):
         return sampling.steps * sampling.accumulate * sampling.batch
 
     def __getitem__(self, index: int) -> CropTensors:
-        rng = np.random.default_rng([self._plan.sampling.seed, index])
-        for _ in range(MOST_DRAWS):
-            crop, targets = self._draw(rng)
-            if any(bool(t.mask_kzyx.any()) for t in targets):
-                break
-        return _as_tensors(crop, targets)
-
-    def _draw(self, rng: np.random.Generator) -> tuple[Crop, list[Target]]:
         plan = self._plan
-        region, box = self._place(rng)
-        draw = draw_effects(plan.augmentation, self._symmetries, plan.working_voxel_size_nm, plan.patch, rng)
-        crop = apply_effects(self.read(region, source_box(draw, box)), draw)
+        rng = np.random.default_rng([plan.sampling.seed, index])
+        crop = self._draw(rng)
         targets = make_targets(
             crop.labels_zyx,
             crop.unlabeled_zyx,
@@ -91,7 +83,19 @@ class CropDataset(Dataset[CropTensors]):
             heads=plan.heads,
             voxel_size_nm=plan.working_voxel_size_nm,
         )
-        return crop, targets
+        return _as_tensors(crop, targets)
+
+    def _draw(self, rng: np.random.Generator) -> Crop:
+        """Draw a place that has labels, and what happens to the crop."""
+        plan = self._plan
+        for _ in range(MOST_DRAWS):
+            region, box = self._place(rng)
+            draw = draw_effects(plan.augmentation, self._symmetries, plan.working_voxel_size_nm, plan.patch, rng)
+            crop = self.read(region, source_box(draw, box))
+            middle = crop.inner(plan.patch)
+            if not unlabeled_in(middle.labels_zyx, plan.labels.unlabeled, middle.unlabeled_zyx).all():
+                break
+        return apply_effects(crop, draw)
 
     def read(self, region: Region, box: Box) -> Crop:
         """Read a box that may reach outside its region; nothing outside is seen."""

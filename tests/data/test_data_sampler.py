@@ -9,16 +9,22 @@ def epochs(sampler, numbers):
     return got
 
 
-def test_epochs_follow_one_another_and_the_last_is_shorter():
-    sampler = StepSampler(4, 10)
-    assert epochs(sampler, range(4)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], []]
-    assert len(sampler) == 0
-    sampler.set_epoch(2)
-    assert len(sampler) == 2
+def test_epochs_follow_one_another():
+    sampler = StepSampler(4)
+    assert list(sampler) == [0, 1, 2, 3]
+    assert epochs(sampler, [0, 1, 2]) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert epochs(StepSampler(4), [2]) == [[8, 9, 10, 11]]
+    assert len(sampler) == 4
+
+
+def test_a_run_that_was_stopped_between_epochs_goes_on():
+    sampler = StepSampler(4, first=8)
+    assert list(sampler) == [8, 9, 10, 11]
+    assert epochs(sampler, [2, 3]) == [[8, 9, 10, 11], [12, 13, 14, 15]]
 
 
 def test_a_run_that_was_stopped_within_an_epoch_goes_on():
-    sampler = StepSampler(4, 10, first=6)
-    assert epochs(sampler, [1, 2]) == [[6, 7], [8, 9]]
-    sampler.set_epoch(1)
+    sampler = StepSampler(4, first=6)
+    assert list(sampler) == [6, 7]
+    assert epochs(sampler, [2, 3]) == [[6, 7], [8, 9, 10, 11]]
     assert len(sampler) == 4
