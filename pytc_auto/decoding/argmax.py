@@ -8,29 +8,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pytc_auto.decoding.regions import absorb_small, region_graph
 
-def class_values(stored_czyx: npt.NDArray[np.uint8], values: Sequence[int], min_size: int) -> npt.NDArray[Any]:
-    """Raw label values, in the smallest unsigned type that holds them.
+
+def class_values(scores_czyx: npt.NDArray[Any], values: Sequence[int], min_size: int) -> npt.NDArray[Any]:
+    """Raw label values.
 
     Args:
-        stored_czyx: One channel per class.
+        scores_czyx: One channel per class, the higher the surer.
         values: The raw value of each channel.
-        min_size: A 6-connected component with fewer voxels takes the class of the nearest voxel outside such components.
+        min_size: A 6-connected component with fewer voxels takes the class of the component with which it has the longest
+            common border.
+
+    Returns:
+        (Z, Y, X) in the smallest unsigned integer type that holds all values.
     """
-    index = stored_czyx.argmax(0).astype(np.uint8)
+    classes = scores_czyx.argmax(0).astype(np.uint8)
     if min_size > 1:
-        index = _without_specks(index, min_size)
-    dtype = np.min_scalar_type(max(values))
-    return np.asarray(values, dtype)[index]
+        classes = _without_specks(classes, min_size)
+    return np.asarray(values, np.min_scalar_type(max(values)))[classes]
 
 
-def _without_specks(index_zyx: npt.NDArray[np.uint8], min_size: int) -> npt.NDArray[np.uint8]:
+def _without_specks(classes_zyx: npt.NDArray[np.uint8], min_size: int) -> npt.NDArray[np.uint8]:
     import cc3d
-    from scipy import ndimage
 
-    components = cc3d.connected_components(index_zyx.astype(np.uint16) + 1, connectivity=6)
-    speck = np.bincount(components.ravel())[components] < min_size
-    if speck.all() or not speck.any():
-        return index_zyx
-    nearest = ndimage.distance_transform_edt(speck, return_distances=False, return_indices=True)
-    return index_zyx[tuple(nearest)]
+    components = cc3d.connected_components(classes_zyx.astype(np.uint16) + 1, connectivity=6)
+    lookup = absorb_small(region_graph(components), min_size, by="contact")
+    of_component = np.zeros(len(lookup), np.uint8)
+    of_component[components.reshape(-1)] = classes_zyx.reshape(-1)
+    alone = lookup == 0
+    lookup[alone] = np.flatnonzero(alone)
+    return of_component[lookup][components]

@@ -3,132 +3,198 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.decoding.agglomerate import agglomerated
+from pytc_auto.decoding.agglomerate import merges
 from pytc_auto.decoding.argmax import class_values
 from pytc_auto.decoding.mutex import mutex_segments
+from pytc_auto.decoding.regions import RegionGraph, absorb_small, region_graph
 from pytc_auto.decoding.seeded import seeded_segments
-from pytc_auto.decoding.small import merge_small, remove_small
-from pytc_auto.decoding.watershed import boundary_map, fragments_from_affinities
+from pytc_auto.decoding.watershed import fragments_from_affinities, interior
 from pytc_auto.errors import PlanError
-from pytc_auto.io.predictions import probabilities
+from pytc_auto.geometry import AXES, Zyx
+from pytc_auto.io.predictions import channel_slices, probabilities
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Plan
 
 Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.uint32]
 Stored = npt.NDArray[np.uint8]
 Grid = Mapping[str, list[float]]
+Found = Iterator[tuple[dict[str, float], Array]]
+HeadKind = Literal["affinities", "foreground", "boundary", "classes"]
+ONE_STEP: tuple[Zyx, Zyx, Zyx] = ((-1, 0, 0), (0, -1, 0), (0, 0, -1))
 
-PARAMETERS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        "agglomerate": MappingProxyType({"threshold": 0.5, "min_size": 0, "foreground_threshold": 0.0}),
-        "mutex": MappingProxyType({"bias": 0.5, "min_size": 0, "foreground_threshold": 0.0}),
-        "seeded": MappingProxyType({"seed_threshold": 0.5, "foreground_threshold": 0.5, "min_size": 0}),
-        "argmax": MappingProxyType({"min_size": 0}),
-    }
-)
-"""What each kind takes, and the value where a grid has none."""
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to decode.
+
+    Attributes:
+        defaults: Its parameters, with the value of each that a grid or a choice does not give.
+        run: Yields every combination of a complete grid with its segmentation.
+    """
+
+    defaults: Mapping[str, float]
+    run: Callable[[Stored, Plan, Grid], Found]
+
+
+@dataclass(frozen=True, eq=False)
+class Near:
+    """One-step affinities.
+
+    Attributes:
+        affinities_kzyx: On z, y and x, (3, Z, Y, X); 0 on an axis without them.
+        axes: Those that have them and more than one voxel.
+        inside_zyx: Their mean over both sides of a voxel, over all axes.
+    """
+
+    affinities_kzyx: Float32
+    axes: list[int]
+    inside_zyx: Float32
 
 
 def decode(stored_czyx: Stored, plan: Plan, choice: DecoderChoice) -> Array:
     """Segment a stored prediction.
 
     Args:
-        stored_czyx: uint8 as ``io.predictions`` stores it.
+        stored_czyx: (C, Z, Y, X) uint8 as ``io.predictions`` stores it.
         plan: Heads, labels, voxel size.
-        choice: Decoder and parameters.
+        choice: Decoder and parameters; a parameter that is not given has the default of ``KINDS``.
 
     Returns:
-        (Z, Y, X): uint32 ids with 0 as background, or raw class values.
+        (Z, Y, X): instance ids from 1 as uint32, 0 is background; or raw class values in the smallest unsigned type.
 
     Raises:
-        PlanError: The decoder does not know a parameter.
+        PlanError: The decoder does not know a parameter, or the plan has no head for it.
     """
-    unknown = sorted(set(choice.parameters) - set(PARAMETERS[choice.kind]))
-    if unknown:
-        known = ", ".join(PARAMETERS[choice.kind])
-        raise PlanError(f"decoder {choice.kind}: unknown parameter {', '.join(unknown)}. It knows {known}.")
-    grid = {name: [value] for name, value in choice.parameters.items()}
-    return next(segmentation for _, segmentation in _RUN[choice.kind](stored_czyx, plan, grid))
+    kind = KINDS[choice.kind]
+    _refuse_unknown(choice.parameters, kind.defaults, f"decoder {choice.kind}")
+    grid = {name: [choice.parameters.get(name, default)] for name, default in kind.defaults.items()}
+    return next(segmentation for _, segmentation in kind.run(stored_czyx, plan, grid))
 
 
 def candidates(stored_czyx: Stored, plan: Plan) -> Iterator[tuple[DecoderChoice, Array]]:
-    """Every decoder of the plan's grid with its segmentation; shared work is done once."""
-    for kind in plan.decoder.kinds:
-        yield from _RUN[kind](stored_czyx, plan, plan.decoder.grid)
+    """Every decoder of the plan with every combination of those parameters in its grid that it takes.
+
+    Work that combinations share is done once. Arguments and errors as for ``decode``, which gives the same for each choice.
+    """
+    known = {name: value for kind in plan.decoder.kinds for name, value in KINDS[kind].defaults.items()}
+    _refuse_unknown(plan.decoder.grid, known, f"{plan.name}: decoder.grid")
+    for name in plan.decoder.kinds:
+        kind = KINDS[name]
+        grid = {parameter: plan.decoder.grid.get(parameter, [default]) for parameter, default in kind.defaults.items()}
+        for parameters, segmentation in kind.run(stored_czyx, plan, grid):
+            yield DecoderChoice(kind=name, parameters=parameters), segmentation
 
 
-def _values(kind: str, grid: Grid, name: str) -> list[float]:
-    return list(grid.get(name, [PARAMETERS[kind][name]]))
+def _refuse_unknown(given: Mapping[str, object], known: Mapping[str, object], where: str) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise PlanError(f"{where}: unknown parameter {', '.join(unknown)}. Known are {', '.join(known)}.")
 
 
-def _agglomerate(stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterator[tuple[DecoderChoice, Array]]:
-    near = _near(probabilities(stored_czyx, plan.heads), plan)
-    fragments = fragments_from_affinities(near, plan.working_voxel_size_nm)
-    thresholds = sorted(_values("agglomerate", grid, "threshold"))
-    for threshold, segments in zip(thresholds, agglomerated(near, fragments, thresholds), strict=True):
-        yield from _finished("agglomerate", {"threshold": threshold}, segments, near, grid)
+def _head(stored_czyx: Stored, plan: Plan, kind: HeadKind, decoder: str) -> Float32:
+    """Probabilities of the channels of one head."""
+    for head, channels in zip(plan.heads, channel_slices(plan.heads), strict=True):
+        if head.kind == kind:
+            return probabilities(stored_czyx[channels], [head])
+    heads = ", ".join(head.kind for head in plan.heads)
+    raise PlanError(f"{plan.name}: decoder {decoder} needs a head of kind {kind}, the plan has {heads}. Choose another decoder.")
 
 
-def _mutex(stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterator[tuple[DecoderChoice, Array]]:
-    affinities = probabilities(stored_czyx, plan.heads)
-    near = _near(affinities, plan)
-    for bias in _values("mutex", grid, "bias"):
-        yield from _finished("mutex", {"bias": bias}, mutex_segments(affinities, plan.offsets, bias), near, grid)
+def _near(affinities_kzyx: Float32, plan: Plan) -> Near:
+    """The one-step affinities among all."""
+    extent = affinities_kzyx.shape[1:]
+    present = [axis for axis, step in enumerate(ONE_STEP) if step in plan.offsets]
+    missing = [AXES[axis] for axis in (1, 2) if axis not in present]
+    if missing:
+        raise PlanError(f"{plan.name}: heads have no offset of one voxel back on {', '.join(missing)}. Add it and train again.")
+    near = np.zeros((3, *extent), np.float32)
+    for axis in present:
+        near[axis] = affinities_kzyx[plan.offsets.index(ONE_STEP[axis])]
+    axes = [axis for axis in present if extent[axis] > 1]
+    return Near(near, axes, interior(near, axes))
 
 
-def _finished(
-    kind: str, parameters: dict[str, float], segments: npt.NDArray[np.uint64], near: npt.NDArray[np.float32], grid: Grid
-) -> Iterator[tuple[DecoderChoice, Array]]:
-    """Small segments merged, background taken out."""
-    inside = boundary_map(near)
-    for min_size in _values(kind, grid, "min_size"):
-        merged = merge_small(segments, near, int(min_size))
-        for foreground in _values(kind, grid, "foreground_threshold"):
-            result = merged
-            if foreground > 0:
-                result = remove_small(np.where(inside >= foreground, merged, 0), max(1, int(min_size)))
-            choice = {**parameters, "min_size": min_size, "foreground_threshold": foreground}
-            yield _choice(kind, choice), result.astype(np.uint32)
+def _agglomerate(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
+    near = _near(_head(stored_czyx, plan, "affinities", "agglomerate"), plan)
+    fragments = fragments_from_affinities(near.affinities_kzyx, plan.working_voxel_size_nm, near.axes)
+    order = merges(near.affinities_kzyx, fragments)
+    graph = region_graph(fragments, near.axes, near.affinities_kzyx)
+    for threshold in grid["threshold"]:
+        for parameters, found in _cleaned(fragments, order.lookup(threshold), graph, near.inside_zyx, grid):
+            yield {"threshold": threshold, **parameters}, found
 
 
-def _near(affinities_kzyx: npt.NDArray[np.float32], plan: Plan) -> npt.NDArray[np.float32]:
-    """The one-step affinities on z, y and x; an axis without one has no neighbors (0)."""
-    near = np.zeros((3, *affinities_kzyx.shape[1:]), np.float32)
-    for axis in range(3):
-        step = tuple(-1 if i == axis else 0 for i in range(3))
-        if step in plan.offsets:
-            near[axis] = affinities_kzyx[plan.offsets.index(step)]
-    return near
+def _mutex(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
+    affinities = _head(stored_czyx, plan, "affinities", "mutex")
+    near, voxel_size = _near(affinities, plan), plan.working_voxel_size_nm
+    for bias in grid["bias"]:
+        segments = mutex_segments(affinities, plan.offsets, bias, inside_zyx=near.inside_zyx, voxel_size_nm=voxel_size)
+        graph = region_graph(segments, near.axes, near.affinities_kzyx)
+        for parameters, found in _cleaned(segments, np.arange(len(graph.sizes)), graph, near.inside_zyx, grid):
+            yield {"bias": bias, **parameters}, found
 
 
-def _seeded(stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterator[tuple[DecoderChoice, Array]]:
-    values = probabilities(stored_czyx, plan.heads)
-    kinds = [head.kind for head in plan.heads]
-    foreground, boundary = values[kinds.index("foreground")], values[kinds.index("boundary")]
-    names = ("seed_threshold", "foreground_threshold")
-    for seed, inside in itertools.product(*(_values("seeded", grid, name) for name in names)):
-        segments = seeded_segments(foreground, boundary, seed_threshold=seed, foreground_threshold=inside)
-        for min_size in _values("seeded", grid, "min_size"):
-            result = remove_small(segments.astype(np.uint64), max(1, int(min_size))).astype(np.uint32)
-            yield _choice("seeded", {"seed_threshold": seed, "foreground_threshold": inside, "min_size": min_size}), result
+def _cleaned(
+    regions_zyx: Ids, lookup: npt.NDArray[np.int64], graph: RegionGraph, inside_zyx: Float32, grid: Grid
+) -> Iterator[tuple[dict[str, float], Ids]]:
+    """Regions joined by a lookup, small segments given to neighbors, background taken out."""
+    joined = graph.joined(lookup)
+    for min_size in grid["min_size"]:
+        segments = _numbered(absorb_small(joined, int(min_size), by="affinity")[lookup])[regions_zyx]
+        for least in grid["foreground_threshold"]:
+            found = segments if least <= 0 else _without_small(np.where(inside_zyx >= least, segments, 0), int(min_size))
+            yield {"min_size": min_size, "foreground_threshold": least}, found.copy()
 
 
-def _argmax(stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterator[tuple[DecoderChoice, Array]]:
+def _without_small(segments_zyx: Ids, min_size: int) -> Ids:
+    """What is left under ``min_size`` voxels becomes background."""
+    sizes = np.bincount(segments_zyx.reshape(-1))
+    return _numbered(np.where(sizes >= max(1, min_size), np.arange(len(sizes)), 0))[segments_zyx]
+
+
+def _numbered(lookup: npt.NDArray[np.int64]) -> Ids:
+    """The same lookup with ids 1, 2, 3 …; 0 stays, also as the first entry."""
+    _, numbered = np.unique(np.concatenate([[0], lookup]), return_inverse=True)
+    result: Ids = numbered[1:].astype(np.uint32)
+    result[0] = 0
+    return result
+
+
+def _seeded(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
+    foreground = _head(stored_czyx, plan, "foreground", "seeded")[0]
+    boundary = _head(stored_czyx, plan, "boundary", "seeded")[0]
+    for seed, least in itertools.product(grid["seed_threshold"], grid["foreground_threshold"]):
+        segments = seeded_segments(foreground, boundary, seed_threshold=seed, foreground_threshold=least)
+        graph = region_graph(segments)
+        for min_size in grid["min_size"]:
+            lookup = _numbered(absorb_small(graph, int(min_size), by="contact"))
+            yield {"seed_threshold": seed, "foreground_threshold": least, "min_size": min_size}, lookup[segments]
+
+
+def _argmax(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
     if not isinstance(plan.labels, ClassLabels):
         raise PlanError(f"{plan.name}: decoder argmax needs labels of kind classes, the plan has {plan.labels.kind}.")
-    for min_size in _values("argmax", grid, "min_size"):
-        yield _choice("argmax", {"min_size": min_size}), class_values(stored_czyx, list(plan.labels.values), int(min_size))
+    scores = _head(stored_czyx, plan, "classes", "argmax")
+    for min_size in grid["min_size"]:
+        yield {"min_size": min_size}, class_values(scores, list(plan.labels.values), int(min_size))
 
 
-def _choice(kind: str, parameters: dict[str, float]) -> DecoderChoice:
-    return DecoderChoice.parse({"kind": kind, "parameters": parameters}, "decoder")
-
-
-_RUN = MappingProxyType({"agglomerate": _agglomerate, "mutex": _mutex, "seeded": _seeded, "argmax": _argmax})
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "agglomerate": Kind({"threshold": 0.5, "min_size": 0, "foreground_threshold": 0}, _agglomerate),
+        "mutex": Kind({"bias": 0.5, "min_size": 0, "foreground_threshold": 0}, _mutex),
+        "seeded": Kind({"seed_threshold": 0.5, "foreground_threshold": 0.5, "min_size": 0}, _seeded),
+        "argmax": Kind({"min_size": 0}, _argmax),
+    }
+)
+"""Every kind of decoder. Sizes are in voxels; the other parameters lie in 0 … 1."""

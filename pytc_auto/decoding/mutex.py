@@ -7,43 +7,58 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.geometry import Zyx
+from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis
 
 LEAST_VOXELS = 20
+"""Smaller segments are specks of an eroded border, which the segments beside them grow over."""
 STRIDE = 3
-"""Repelling edges start at every third voxel per axis; all of them cost three to seven times as much."""
+"""Repelling edges start at every third voxel per axis (thick sections: in the plane); all of them cost several times as much."""
+THICK = 1.5
 
 
-def mutex_segments(affinities_kzyx: npt.NDArray[np.float32], offsets: Sequence[Zyx], bias: float) -> npt.NDArray[np.uint64]:
-    """Segments of a volume, ids from 1.
+def mutex_segments(
+    affinities_kzyx: npt.NDArray[np.float32],
+    offsets: Sequence[Zyx],
+    bias: float,
+    *,
+    inside_zyx: npt.NDArray[np.float32],
+    voxel_size_nm: ZyxFloat,
+) -> npt.NDArray[np.uint32]:
+    """Segments of a volume.
 
     Args:
         affinities_kzyx: One channel per offset, in 0 … 1.
         offsets: Of the channels.
-        bias: An affinity above it attracts, one below repels.
+        bias: A one-step affinity above it attracts, a longer one below it repels.
+        inside_zyx: How surely a voxel lies inside an instance; borders are filled from the surest voxels on.
+        voxel_size_nm: (z, y, x).
+
+    Returns:
+        (Z, Y, X), ids from 1 that fill everything; all 0 where every segment is a speck.
 
     Source:
         Wolf et al. 2018, ECCV, through mwatershed.
     """
     import mwatershed
 
-    long = [sum(map(abs, o)) > 1 for o in offsets]
-    strides = [[STRIDE] * 3 if far else [1, 1, 1] for far in long]
+    far = [sum(map(abs, offset)) > 1 for offset in offsets]
     weights = affinities_kzyx.astype(np.float64) - bias
-    for channel, far in enumerate(long):
-        weights[channel] = np.minimum(weights[channel], 0) if far else np.maximum(weights[channel], 0)
-    segments = mwatershed.agglom(weights, [list(o) for o in offsets], strides=strides)
-    return _grown(segments, affinities_kzyx[[not far for far in long]])
+    for channel, repels in enumerate(far):
+        weights[channel] = np.minimum(weights[channel], 0) if repels else np.maximum(weights[channel], 0)
+    stride = [STRIDE] * 3
+    if anisotropy(voxel_size_nm) >= THICK:
+        stride[cutting_axis(voxel_size_nm)] = 1
+    segments = mwatershed.agglom(weights, [list(o) for o in offsets], strides=[stride if f else [1, 1, 1] for f in far])
+    return _grown(segments, inside_zyx)
 
 
-def _grown(segments_zyx: npt.NDArray[np.uint64], near_kzyx: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
-    """Borders were eroded for the training, so their voxels are specks: the segments beside them grow over them."""
+def _grown(segments_zyx: npt.NDArray[np.uint64], inside_zyx: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
+    """Specks are given up, and the others grow over them."""
+    import fastremap
     from skimage.segmentation import watershed
 
-    sizes = np.bincount(segments_zyx.ravel().astype(np.int64))
-    keep = sizes >= LEAST_VOXELS
+    dense, _ = fastremap.renumber(segments_zyx, in_place=False)
+    keep = np.bincount(dense.reshape(-1)) >= LEAST_VOXELS
     keep[0] = False
-    if not keep.any():
-        return segments_zyx
-    lookup = np.cumsum(keep) * keep
-    return watershed(-near_kzyx.mean(0), lookup[segments_zyx].astype(np.int32)).astype(np.uint64)
+    seeds = (np.cumsum(keep) * keep).astype(np.int32)[dense]
+    return watershed(-inside_zyx, seeds).astype(np.uint32)

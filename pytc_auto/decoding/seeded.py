@@ -13,13 +13,16 @@ def seeded_segments(
     seed_threshold: float,
     foreground_threshold: float,
 ) -> npt.NDArray[np.uint32]:
-    """Instances, 0 is background.
+    """Instances by watershed.
 
     Args:
         foreground_zyx: Probability to be inside any instance.
         boundary_zyx: Probability to be near another instance or background.
-        seed_threshold: Foreground minus boundary above it is a seed.
-        foreground_threshold: Foreground above it is covered.
+        seed_threshold: Where foreground minus boundary is above it, 6-connected voxels are a seed.
+        foreground_threshold: Foreground above it is covered, as far as it is connected to a seed.
+
+    Returns:
+        (Z, Y, X), ids from 1, 0 is background.
     """
     import cc3d
     from skimage.segmentation import watershed

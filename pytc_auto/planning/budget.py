@@ -61,7 +61,8 @@ def schedule(candidate: Candidate, batch: int, channels: int, machine: Machine, 
     room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
     validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
     steps = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
-    return Schedule(candidate, batch, steps, max(1, math.ceil(steps / validations)), step, validation, size)
+    every = max(1, steps // validations)
+    return Schedule(candidate, batch, steps // every * every, every, step, validation, size)
 
 
 def choose(

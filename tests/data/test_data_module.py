@@ -10,7 +10,7 @@ from pytc_auto.geometry import Box
 from pytc_auto.io.volume import ArrayVolume
 
 pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")]
-SAMPLING = {"batch": 2, "accumulate": 2, "steps": 5, "validate_every": 2}
+SAMPLING = {"batch": 2, "accumulate": 2, "steps": 6, "validate_every": 2}
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_workers_make_the_same_crops(module):
 def test_a_resumed_run_sees_what_a_whole_run_sees(module, stop_after, tmp_path):
     whole = Listener()
     trainer(tmp_path).fit(whole, module())
-    assert len(whole.seen) == len(set(whole.seen)) == 10
+    assert len(whole.seen) == len(set(whole.seen)) == 12
     first = Listener(stop_after)
     run = trainer(tmp_path)
     run.fit(first, module())
