@@ -57,7 +57,7 @@ def test_every_byte_has_its_probability_in_order():
     assert np.all(np.diff(found) >= 0)
     assert np.isfinite(found).all()
     assert abs(found[127] + found[128] - 1) < 1e-6
-    assert found[0] == pytest.approx(sigmoid(np.log(0.5 / 254.5) / LOGIT_SCALE), rel=1e-4)
+    assert found[0] == pytest.approx(sigmoid(np.log(0.5 / 254.5) / LOGIT_SCALE), rel=1e-4, abs=0)
     np.testing.assert_array_equal(
         probabilities(np.repeat(every, 2, 0), [CLASSES])[1].ravel(), (np.arange(256) / 255).astype(np.float32)
     )
