@@ -38,11 +38,11 @@ class ConnectomicsDataModule(pl.LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[CropTensors]:
-        """Give the crops, from where the trainer stands, without end: the trainer stops at the plan's steps."""
+        """Give the crops, from where the trainer stands. The trainer needs max_epochs, not max_steps, to resume."""
         sampling = self.plan.sampling
         per_step = sampling.batch * sampling.accumulate
         dataset = CropDataset(self.volumes, self.plan, self.division.training)
-        sampler = StepSampler(sampling.validate_every * per_step, first=self._steps_done() * per_step)
+        sampler = StepSampler(sampling.validate_every * per_step, len(dataset), first=self._steps_done() * per_step)
         importlib.import_module("monai.transforms")  # once, before the workers are forked
         return DataLoader(
             dataset,

@@ -8,21 +8,23 @@ from torch.utils.data import Sampler
 
 
 class StepSampler(Sampler[int]):
-    """Gives 0, 1, 2 … over the epochs: epoch e gives e·n … (e + 1)·n - 1, without end.
+    """Gives 0, 1, 2 … over the epochs: epoch e gives e·n … (e + 1)·n - 1, the last one what is left.
 
     Lightning calls ``set_epoch`` before each epoch, but after it has begun to draw from the first one; and an epoch in which
     a run was stopped has another number when the run goes on. So a resumed run counts from its first crop, and epochs from
     the first one it is told.
     """
 
-    def __init__(self, per_epoch: int, *, first: int = 0) -> None:
+    def __init__(self, per_epoch: int, total: int, *, first: int = 0) -> None:
         """Count the crops.
 
         Args:
             per_epoch: Crops of an epoch, n.
+            total: Crops of all epochs.
             first: The first one that was not seen yet, where a run is resumed.
         """
         self.per_epoch = per_epoch
+        self.total = total
         self.first = first
         self._passed = 0
         self._told_first: int | None = None if first else 0
@@ -36,8 +38,8 @@ class StepSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         epoch = self.first // self.per_epoch + self._passed
         start = epoch * self.per_epoch
-        return iter(range(max(start, self.first), start + self.per_epoch))
+        return iter(range(max(start, self.first), min(start + self.per_epoch, self.total)))
 
     def __len__(self) -> int:
-        """Crops of an epoch, those already seen included: Lightning takes them off itself."""
-        return self.per_epoch
+        """Crops of a whole epoch, those already seen included: Lightning takes them off itself."""
+        return min(self.per_epoch, self.total)
