@@ -81,10 +81,10 @@ class HeldOut:
 
 
 def coarse(plan: Plan) -> Plan:
-    """The plan with a thinned decoder grid: the first kind, a few values of what matters most."""
-    decoder = plan.decoder
-    grid = {name: _thin(values) if number == 0 else values[:1] for number, (name, values) in enumerate(decoder.grid.items())}
-    return plan.replace(decoder=Decoder(kinds=decoder.kinds[:1], grid=grid, metric=decoder.metric))
+    """The plan with a thinned decoder grid: a few values of the first parameter, the middle one of every other."""
+    values = plan.decoder.grid.items()
+    grid = {name: _thin(v) if number == 0 else [v[len(v) // 2]] for number, (name, v) in enumerate(values)}
+    return plan.replace(decoder=Decoder(kinds=plan.decoder.kinds, grid=grid, metric=plan.decoder.metric))
 
 
 def _thin(values: list[float]) -> list[float]:
