@@ -26,7 +26,8 @@ class Merges:
 
     Attributes:
         pairs: (M, 2): the first of a pair swallows the second.
-        scores: (M,) the highest score so far, 1 - mean affinity.
+        scores: (M,) the highest score so far, 1 - mean affinity. waterz scores a border that got better only when its old
+            score comes up, so a merge may score lower than the one before it.
         fragments: Highest fragment id.
     """
 

@@ -128,42 +128,43 @@ def _agglomerate(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
     near = _near(_head(stored_czyx, plan, "affinities", "agglomerate"), plan)
     fragments = fragments_from_affinities(near.affinities_kzyx, plan.working_voxel_size_nm, near.axes)
     order = merges(near.affinities_kzyx, fragments)
-    graph = region_graph(fragments, near.axes, near.affinities_kzyx)
-    for threshold in grid["threshold"]:
-        for parameters, found in _cleaned(fragments, order.lookup(threshold), graph, near.inside_zyx, grid):
-            yield {"threshold": threshold, **parameters}, found
+    for least, kept, graph in _foregrounds(fragments, near, grid):
+        for threshold in grid["threshold"]:
+            for min_size, found in _without_small(kept, order.lookup(threshold), graph, grid):
+                yield {"threshold": threshold, "min_size": min_size, "foreground_threshold": least}, found
 
 
 def _mutex(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
     affinities = _head(stored_czyx, plan, "affinities", "mutex")
     near, voxel_size = _near(affinities, plan), plan.working_voxel_size_nm
     for bias in grid["bias"]:
-        segments = mutex_segments(affinities, plan.offsets, bias, inside_zyx=near.inside_zyx, voxel_size_nm=voxel_size)
-        graph = region_graph(segments, near.axes, near.affinities_kzyx)
-        for parameters, found in _cleaned(segments, np.arange(len(graph.sizes)), graph, near.inside_zyx, grid):
-            yield {"bias": bias, **parameters}, found
+        segments = mutex_segments(
+            affinities, plan.offsets, bias, inside_zyx=near.inside_zyx, axes=near.axes, voxel_size_nm=voxel_size
+        )
+        for least, kept, graph in _foregrounds(segments, near, grid):
+            for min_size, found in _without_small(kept, np.arange(len(graph.sizes)), graph, grid):
+                yield {"bias": bias, "min_size": min_size, "foreground_threshold": least}, found
 
 
-def _cleaned(
-    regions_zyx: Ids, lookup: npt.NDArray[np.int64], graph: RegionGraph, inside_zyx: Float32, grid: Grid
-) -> Iterator[tuple[dict[str, float], Ids]]:
-    """Regions joined by a lookup, small segments given to neighbors, background taken out."""
+def _foregrounds(regions_zyx: Ids, near: Near, grid: Grid) -> Iterator[tuple[float, Ids, RegionGraph]]:
+    """For each foreground threshold the regions inside it and their graph."""
+    highest = int(regions_zyx.max(initial=0))
+    for least in grid["foreground_threshold"]:
+        kept = regions_zyx if least <= 0 else np.where(near.inside_zyx >= least, regions_zyx, np.uint32(0))
+        yield least, kept, region_graph(kept, near.axes, near.affinities_kzyx, highest=highest)
+
+
+def _without_small(
+    regions_zyx: Ids, lookup: npt.NDArray[np.int64], graph: RegionGraph, grid: Grid
+) -> Iterator[tuple[float, Ids]]:
+    """Regions joined by a lookup; small segments are given to neighbors, and removed where they have none."""
     joined = graph.joined(lookup)
     for min_size in grid["min_size"]:
-        segments = _numbered(absorb_small(joined, int(min_size), by="affinity")[lookup])[regions_zyx]
-        for least in grid["foreground_threshold"]:
-            found = segments if least <= 0 else _without_small(np.where(inside_zyx >= least, segments, 0), int(min_size))
-            yield {"min_size": min_size, "foreground_threshold": least}, found.copy()
-
-
-def _without_small(segments_zyx: Ids, min_size: int) -> Ids:
-    """What is left under ``min_size`` voxels becomes background."""
-    sizes = np.bincount(segments_zyx.reshape(-1))
-    return _numbered(np.where(sizes >= max(1, min_size), np.arange(len(sizes)), 0))[segments_zyx]
+        yield min_size, _numbered(absorb_small(joined, int(min_size), by="affinity")[lookup])[regions_zyx]
 
 
 def _numbered(lookup: npt.NDArray[np.int64]) -> Ids:
-    """The same lookup with ids 1, 2, 3 …; 0 stays, also as the first entry."""
+    """The same lookup with ids 1, 2, 3 … in place of those that occur; 0 stays."""
     _, numbered = np.unique(np.concatenate([[0], lookup]), return_inverse=True)
     result: Ids = numbered[1:].astype(np.uint32)
     result[0] = 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pytc_auto.decoding.watershed import neighbors
 from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis
 
 LEAST_VOXELS = 20
@@ -22,6 +23,7 @@ def mutex_segments(
     bias: float,
     *,
     inside_zyx: npt.NDArray[np.float32],
+    axes: Sequence[int],
     voxel_size_nm: ZyxFloat,
 ) -> npt.NDArray[np.uint32]:
     """Segments of a volume.
@@ -31,6 +33,7 @@ def mutex_segments(
         offsets: Of the channels.
         bias: A one-step affinity above it attracts, a longer one below it repels.
         inside_zyx: How surely a voxel lies inside an instance; borders are filled from the surest voxels on.
+        axes: On which voxels are neighbors.
         voxel_size_nm: (z, y, x).
 
     Returns:
@@ -49,10 +52,12 @@ def mutex_segments(
     if anisotropy(voxel_size_nm) >= THICK:
         stride[cutting_axis(voxel_size_nm)] = 1
     segments = mwatershed.agglom(weights, [list(o) for o in offsets], strides=[stride if f else [1, 1, 1] for f in far])
-    return _grown(segments, inside_zyx)
+    return _grown(segments, inside_zyx, axes)
 
 
-def _grown(segments_zyx: npt.NDArray[np.uint64], inside_zyx: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
+def _grown(
+    segments_zyx: npt.NDArray[np.uint64], inside_zyx: npt.NDArray[np.float32], axes: Sequence[int]
+) -> npt.NDArray[np.uint32]:
     """Specks are given up, and the others grow over them."""
     import fastremap
     from skimage.segmentation import watershed
@@ -61,4 +66,4 @@ def _grown(segments_zyx: npt.NDArray[np.uint64], inside_zyx: npt.NDArray[np.floa
     keep = np.bincount(dense.reshape(-1)) >= LEAST_VOXELS
     keep[0] = False
     seeds = (np.cumsum(keep) * keep).astype(np.int32)[dense]
-    return watershed(-inside_zyx, seeds).astype(np.uint32)
+    return watershed(-inside_zyx, seeds, connectivity=neighbors(axes, 1)).astype(np.uint32)

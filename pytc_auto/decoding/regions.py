@@ -39,7 +39,11 @@ class RegionGraph:
 
 
 def region_graph(
-    regions_zyx: npt.NDArray[Any], axes: Sequence[int] = (0, 1, 2), affinities_kzyx: npt.NDArray[np.float32] | None = None
+    regions_zyx: npt.NDArray[Any],
+    axes: Sequence[int] = (0, 1, 2),
+    affinities_kzyx: npt.NDArray[np.float32] | None = None,
+    *,
+    highest: int = 0,
 ) -> RegionGraph:
     """The graph of a volume.
 
@@ -47,8 +51,9 @@ def region_graph(
         regions_zyx: Ids 0 … N.
         axes: On which voxels are neighbors.
         affinities_kzyx: One-step affinities on z, y and x; the value lies on the voxel with the higher index. None: all 1.
+        highest: N, where the highest id does not occur.
     """
-    sizes = np.bincount(regions_zyx.reshape(-1))
+    sizes = np.bincount(regions_zyx.reshape(-1), minlength=highest + 1)
     pairs, values = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
     for axis in axes:
         moved = np.moveaxis(regions_zyx, axis, 0)

@@ -15,6 +15,8 @@ Ids = npt.NDArray[np.uint32]
 
 FLAT = 3.0
 """From this anisotropy on each section is flooded by itself."""
+FAR = 1e6
+"""A step, in voxels, that no distance within a section reaches."""
 INSIDE = 0.5
 """Where the distance to the membrane is measured: voxels with at least this mean affinity."""
 SEED_SIGMA = 0.7
@@ -57,39 +59,40 @@ def fragments_from_affinities(affinities_kzyx: Float32, voxel_size_nm: ZyxFloat,
     Args:
         affinities_kzyx: One-step affinities on z, y and x, (3, Z, Y, X).
         voxel_size_nm: (z, y, x); from an anisotropy of 3 on each section along the cutting axis is flooded by itself.
-        axes: Those that have affinities; each has at least two voxels.
+        axes: Those that have affinities; each has at least two voxels. On the others voxels are no neighbors.
 
     Returns:
-        (Z, Y, X), ids from 1 that fill everything; all 0 where nothing is inside an instance.
+        (Z, Y, X), ids from 1 that fill everything; 0 in a volume, or a section flooded by itself, where nothing is inside.
 
     Source:
         Funke et al. 2019, TPAMI 41(7), with the flooding on affinities instead of distances, which loses fewer thin neurites.
     """
-    if anisotropy(voxel_size_nm) < FLAT:
-        return _flooded(interior(affinities_kzyx, axes), voxel_size_nm)
-    cut = cutting_axis(voxel_size_nm)
-    inside = np.moveaxis(interior(affinities_kzyx, [a for a in axes if a != cut]), cut, 0)
-    plane = [s for axis, s in enumerate(voxel_size_nm) if axis != cut]
-    fragments, last = np.zeros(inside.shape, np.uint32), 0
-    for number, section in enumerate(inside):
-        found = _flooded(section, plane)
-        fragments[number] = np.where(found, found + np.uint32(last), 0)
-        last = max(last, int(fragments[number].max()))
-    return np.ascontiguousarray(np.moveaxis(fragments, 0, cut))
-
-
-def _flooded(inside: Float32, voxel_size: Sequence[float]) -> Ids:
-    """Fragments of a volume or of one section."""
     import edt
     from scipy import ndimage
     from skimage.segmentation import watershed
 
-    unit = min(voxel_size)
-    mask = np.ascontiguousarray(inside > INSIDE)
-    distance = edt.edt(mask, anisotropy=tuple(s / unit for s in voxel_size), black_border=False)
-    distance[np.isinf(distance)] = 0  # no membrane anywhere
-    landscape = ndimage.gaussian_filter(inside + np.float32(DISTANCE_WEIGHT) * distance, SEED_SIGMA)
-    peaks = (landscape == ndimage.maximum_filter(landscape, 3)) & (landscape > LEAST_SEED)
-    seeds, _ = ndimage.label(peaks, np.ones((3,) * inside.ndim))
-    found: npt.NDArray[Any] = watershed(-inside, seeds)
+    if anisotropy(voxel_size_nm) >= FLAT:
+        axes = [axis for axis in axes if axis != cutting_axis(voxel_size_nm)]
+    inside, unit = interior(affinities_kzyx, axes), min(voxel_size_nm)
+    steps = tuple(s / unit if axis in axes else FAR for axis, s in enumerate(voxel_size_nm))
+    distance = edt.edt(inside > INSIDE, anisotropy=steps, black_border=False)
+    distance[distance >= FAR] = 0  # no membrane to be seen
+    sigma, size = zip(*((SEED_SIGMA, 3) if axis in axes else (0, 1) for axis in range(3)), strict=True)
+    landscape = ndimage.gaussian_filter(inside + np.float32(DISTANCE_WEIGHT) * distance, sigma)
+    peaks = (landscape == ndimage.maximum_filter(landscape, size)) & (landscape > LEAST_SEED)
+    seeds, _ = ndimage.label(peaks, neighbors(axes, 3))
+    found: npt.NDArray[Any] = watershed(-inside, seeds, connectivity=neighbors(axes, 1))
     return found.astype(np.uint32)
+
+
+def neighbors(axes: Sequence[int], most: int) -> npt.NDArray[np.bool_]:
+    """(3, 3, 3): which voxels around the middle one are its neighbors.
+
+    Args:
+        axes: On which a neighbor may lie one voxel off.
+        most: On how many axes at once: 1: across faces, 3: across corners as well.
+    """
+    off = np.abs(np.indices((3, 3, 3)) - 1)
+    still = [axis for axis in range(3) if axis not in axes]
+    fits: npt.NDArray[np.bool_] = (off.sum(0) <= most) & ~off[still].any(0)
+    return fits

@@ -10,9 +10,10 @@ from torch.nn import functional
 class InstanceNorm(nn.InstanceNorm3d):
     """torch's affine instance normalization, on a CPU computed as group normalization with one channel a group.
 
-    The two are the same formula. torch's CPU kernel for groups reads the layout that convolutions like, its kernel for instances
-    copies; measured on two cores for a 64³ patch in bf16, a forward pass takes 0.046 instead of 0.058 s and a training step 0.20
-    instead of 0.26 s. On a GPU autocast would raise group normalization to float32, so there torch's own is kept.
+    The two are the same formula. torch's CPU kernel for groups keeps channels last, the layout in which convolutions are fastest;
+    its kernel for instances copies. On two cores, for a 64³ patch in bf16, a forward pass takes 0.046 s (channels last) instead
+    of 0.058 s, a training step 0.20 instead of 0.26 s. On a GPU autocast would raise group normalization to float32, so there
+    torch's own is kept.
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from pytc_auto.decoding.agglomerate import MEAN_AFFINITY, merges
+from pytc_auto.evaluation.scores import score
+
+SNEMI = Path(__file__).parents[2].parent / "shared" / "data" / "fixtures" / "snemi_mini"
+
+
+def chain(*affinities):
+    """Fragments 1, 2, 3 … of 2 × 2 × 2 voxels in a row along x, with these affinities between them."""
+    fragments = np.repeat(np.arange(1, len(affinities) + 2, dtype=np.uint32), 2) * np.ones((2, 2, 1), np.uint32)
+    values = np.ones((3, *fragments.shape), np.float32)
+    for number, affinity in enumerate(affinities, 1):
+        values[2, :, :, 2 * number] = affinity
+    return values, fragments
+
+
+def groups(lookup):
+    """Which fragments are together, as sets."""
+    return sorted(sorted(np.flatnonzero(lookup == s).tolist()) for s in np.unique(lookup[1:]))
+
+
+def test_neighbors_merge_while_1_minus_their_affinity_is_under_the_threshold():
+    order = merges(*chain(0.9, 0.35))
+    assert groups(order.lookup(0.05)) == [[1], [2], [3]]
+    assert groups(order.lookup(0.2)) == [[1, 2], [3]]
+    assert groups(order.lookup(0.6)) == [[1, 2], [3]]
+    assert groups(order.lookup(0.7)) == [[1, 2, 3]]
+    half = merges(*chain(0.5, 0.2))
+    assert groups(half.lookup(0.5)) == [[1], [2], [3]]
+    assert groups(half.lookup(0.51)) == [[1, 2], [3]]
+
+
+def test_a_merged_border_has_the_mean_of_all_its_faces():
+    """3 touches 1 with two faces of .8 and 2 with six of .1; once 1 and 2 are one, the mean of the eight is .275."""
+    fragments = np.ones((1, 2, 8), np.uint32)
+    fragments[0, 0, 2:] = 2
+    fragments[0, 1] = 3
+    values = np.zeros((3, *fragments.shape), np.float32)
+    values[2, 0, 0, 2] = 0.95
+    values[1, 0, 1, :2], values[1, 0, 1, 2:] = 0.8, 0.1
+    order = merges(values, fragments)
+    assert groups(order.lookup(0.7)) == [[1, 2], [3]]
+    assert groups(order.lookup(0.73)) == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 10), (3, 12, 9), (10, 5, 7)])
+def test_one_sweep_is_as_waterz_does_each_threshold(shape):
+    import waterz
+
+    rng = np.random.default_rng(sum(shape))
+    index = [np.arange(s) // 2 for s in shape]
+    fragments = 1 + (index[0][:, None, None] * 10 + index[1][:, None]) * 10 + index[2]
+    fragments = np.unique(fragments, return_inverse=True)[1].reshape(shape).astype(np.uint32) + 1
+    affinities = rng.random((3, *shape)).astype(np.float32)
+    kept = affinities.copy(), fragments.copy()
+    order = merges(affinities, fragments)
+    seen = set()
+    for threshold in (0.2, 0.35, 0.45, 0.5):
+        start = fragments.astype(np.uint64)
+        (direct,) = waterz.agglomerate(affinities, [threshold], fragments=start, scoring_function=MEAN_AFFINITY)
+        found = order.lookup(threshold)[fragments]
+        assert score(found, direct, kind="instances")["voi"] == pytest.approx(0, abs=1e-9)
+        seen.add(len(np.unique(found)))
+    assert len(seen) == 4
+    np.testing.assert_array_equal(affinities, kept[0])
+    np.testing.assert_array_equal(fragments, kept[1])
+
+
+def test_a_higher_threshold_only_joins():
+    rng = np.random.default_rng(5)
+    fragments = (1 + np.arange(7 * 8 * 9) // 4).reshape(7, 8, 9).astype(np.uint32)
+    order = merges(rng.random((3, 7, 8, 9)).astype(np.float32), fragments)
+    lookups = [order.lookup(t)[1:] for t in (0.0, 0.2, 0.35, 0.5)]
+    assert len(np.unique(lookups[0])) == fragments.max()
+    for fine, coarse in itertools.pairwise(lookups):
+        assert all(len(np.unique(coarse[fine == s])) == 1 for s in np.unique(fine))
+        assert len(np.unique(coarse)) < len(np.unique(fine))
+
+
+def test_background_takes_no_part_and_affinities_at_the_faces_do_not_count():
+    affinities, fragments = chain(0.9, 0.9)
+    fragments[fragments == 2] = 0
+    affinities[:, 0], affinities[:, :, 0], affinities[:, :, :, 0] = 0, 0, 0
+    assert groups(merges(affinities, fragments).lookup(1.0)) == [[1], [2], [3]]
+    nothing = merges(affinities, np.zeros_like(fragments))
+    assert nothing.lookup(0.5).tolist() == [0]
+
+
+def test_nothing_is_told_on_standard_output(capfd):
+    merges(*chain(0.9, 0.4))
+    os.write(1, b"still open")
+    assert capfd.readouterr().out == "still open"
+
+
+@pytest.mark.skipif(not SNEMI.is_dir(), reason="no shared data beside the checkout")
+def test_real_fragments_become_neurites():
+    fragments, inside, truth = (tifffile.imread(SNEMI / f"train-{n}.tif") for n in ("fragments", "probabilities", "labels"))
+    inside = inside.astype(np.float32) / 255
+    affinities = np.stack([np.minimum(inside, np.roll(inside, 1, axis)) for axis in range(3)])
+    before = score(fragments, truth, kind="instances")
+    after = score(merges(affinities, fragments).lookup(0.3)[fragments], truth, kind="instances")
+    assert before["voi"] > 6
+    assert after["voi"] < 2
+    assert after["adapted_rand"] < 0.22 < before["adapted_rand"]

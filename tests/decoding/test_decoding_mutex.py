@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytc_auto.decoding.mutex import mutex_segments
+from pytc_auto.decoding.watershed import interior
+from pytc_auto.evaluation.scores import score
+from pytc_auto.targets.affinities import affinities_from_labels
+
+OFFSETS = [(-1, 0, 0), (0, -1, 0), (0, 0, -1), (-3, 0, 0), (0, -4, 0), (0, 0, -4)]
+
+
+def segments(affinities, bias=0.5, voxel_size=(10.0, 10.0, 10.0)):
+    inside = interior(affinities, [0, 1, 2])
+    return mutex_segments(affinities, OFFSETS, bias, inside_zyx=inside, axes=[0, 1, 2], voxel_size_nm=voxel_size)
+
+
+@pytest.mark.parametrize(
+    ("shape", "voxel_size"),
+    [((16, 20, 24), (10.0, 10.0, 10.0)), ((8, 24, 32), (40.0, 8.0, 8.0)), ((20, 12, 16), (12.0, 30.0, 9.0))],
+)
+def test_planted_boxes_come_back(shape, voxel_size):
+    index = [i * 2 // n for i, n in zip(np.indices(shape), shape, strict=True)]
+    labels = (1 + index[0] * 4 + index[1] * 2 + index[2]).astype(np.uint32)
+    affinities = affinities_from_labels(labels, OFFSETS).astype(np.float32)
+    kept = affinities.copy()
+    found = segments(affinities, voxel_size=voxel_size)
+    assert found.dtype == np.uint32
+    assert len(np.unique(found)) == 8
+    assert score(found, labels, kind="instances")["adapted_rand"] == 0
+    np.testing.assert_array_equal(affinities, kept)
+
+
+def test_long_edges_keep_apart_what_leaks():
+    labels = np.ones((12, 12, 24), np.uint32)
+    labels[:, :, 12:] = 2
+    affinities = affinities_from_labels(labels, OFFSETS).astype(np.float32) * 0.8 + 0.1
+    affinities[2, 4:8, 4:8, 12] = 0.85
+    found = segments(affinities)
+    assert found[6, 6, 3] != found[6, 6, 20]
+    affinities[3:] = 0.9
+    alone = segments(affinities)
+    assert alone[6, 6, 3] == alone[6, 6, 20]
+
+
+def test_long_edges_do_not_attract():
+    labels = np.ones((12, 12, 24), np.uint32)
+    labels[:, :, 12:] = 2
+    affinities = affinities_from_labels(labels, OFFSETS).astype(np.float32)
+    affinities[3:] = 1
+    assert score(segments(affinities), labels, kind="instances")["adapted_rand"] == 0
+
+
+def test_specks_are_grown_over_and_nothing_but_specks_is_nothing():
+    affinities = affinities_from_labels(np.ones((8, 9, 10), np.uint32), OFFSETS).astype(np.float32)
+    affinities[:, 4, 4, 4] = 0
+    affinities[0, 5, 4, 4] = affinities[1, 4, 5, 4] = affinities[2, 4, 4, 5] = 0
+    assert (segments(affinities) == 1).all()
+    assert not segments(np.zeros((6, 5, 6, 7), np.float32)).any()
+
+
+def test_without_steps_across_sections_specks_are_not_grown_over_from_another_section():
+    flat = [(0, -1, 0), (0, 0, -1)]
+    affinities = np.ones((2, 3, 8, 9), np.float32)
+    affinities[:, 1] = 0
+    inside = affinities.mean(0)
+    found = mutex_segments(affinities, flat, 0.5, inside_zyx=inside, axes=[1, 2], voxel_size_nm=(40.0, 8.0, 8.0))
+    assert [np.unique(section).tolist() for section in found] == [[1], [0], [2]]
