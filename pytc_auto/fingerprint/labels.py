@@ -1,87 +1,149 @@
-"""What the labels are: a mask, classes or instances."""
+"""What the labels are: a mask, classes or instances; shares of their values."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.fingerprint.instances import Components, components_of, measure_instances, pooled
+from pytc_auto.errors import DataError
+from pytc_auto.fingerprint.instances import InstanceTable, instance_facts, measure_instances
+from pytc_auto.fingerprint.sampling import slabs
+from pytc_auto.fingerprint.sections import is_foreground
 from pytc_auto.geometry import Box, ZyxFloat
-from pytc_auto.io.volume import Volume
-from pytc_auto.schema.fingerprint import InstanceFacts, LabelFacts
+from pytc_auto.io.volume import Array, Volume
+from pytc_auto.schema.fingerprint import LabelFacts
 
+Kind = Literal["mask", "classes", "instances"]
 MOST_CLASSES = 20
-COMPONENTS_PER_CLASS = 3.0
+MOST_DECLARED_CLASSES = 255
+CLASS_COMPONENTS = 2.0
+"""A class has its voxels in at least so many components of like size; an instance has most in one."""
 
 
 @dataclass(frozen=True)
-class LabelSource:
-    """Labels with the sections along an axis that count as unlabeled."""
+class LabelTable:
+    """What is kept of the labels of one box.
 
-    volume: Volume
-    boxes: Sequence[Box]
-    axis: int
-    blank: Sequence[int]
-
-
-def measure_labels(sources: Sequence[LabelSource], unlabeled: Sequence[int], voxel_size_nm: ZyxFloat) -> LabelFacts:
-    """Kind, shares, and the sizes of the connected components.
-
-    Args:
-        sources: All labelled volumes.
-        unlabeled: Values that mean: nobody looked here.
-        voxel_size_nm: (z, y, x).
+    Attributes:
+        counts: Labelled voxels of each raw value.
+        voxels: Of the box.
+        instances: Its components; their ``value`` has no meaning beyond the box.
     """
-    counts: Counter[int] = Counter()
-    seen, known, components, parts, weights = 0, 0, 0, list[InstanceFacts](), list[int]()
-    labelled = [(s, box, *_read(s, box, unlabeled)) for s in sources for box in s.boxes]
-    for _, box, labels, looked in labelled:
-        values, numbers = np.unique(labels[looked], return_counts=True)
-        counts.update(dict(zip(values.tolist(), numbers.tolist(), strict=True)))
-        seen, known = seen + box.size, known + int(looked.sum())
-        components += components_of(np.where(looked, labels, 0)).count
-    kind = _kind(counts, components)
-    for _, box, labels, looked in labelled:
-        parts.append(measure_instances(_components(labels, looked, kind), voxel_size_nm))
-        weights.append(box.size)
-    ids = len([v for v in counts if v != 0])
-    return LabelFacts(
-        kind=kind,
-        values={int(v): n / known for v, n in sorted(counts.items())} if kind != "instances" else None,
-        ids=ids,
-        components=components,
-        foreground_fraction=1 - counts.get(0, 0) / known if known else None,
-        unlabeled_fraction=1 - known / seen,
-        instances=pooled(parts, weights),
+
+    counts: dict[int, int]
+    voxels: int
+    instances: InstanceTable
+
+
+@dataclass(frozen=True)
+class Unlabeled:
+    """Where nobody looked: label values, and sections along an axis."""
+
+    values: Sequence[int]
+    axis: int
+    sections: Sequence[int]
+
+    def labelled(self, block: Array, box: Box) -> npt.NDArray[np.bool_]:
+        """Where the labels of a box mean something, (Z, Y, X)."""
+        known = np.ones(block.shape, bool)
+        for value in self.values:
+            known &= block != value
+        inside = [s - box.start[self.axis] for s in self.sections if box.start[self.axis] <= s < box.stop[self.axis]]
+        np.moveaxis(known, self.axis, 0)[inside] = False
+        return known
+
+
+def read_labels(labels: Volume, box: Box, unlabeled: Unlabeled, voxel_size_nm: ZyxFloat, rng: np.random.Generator) -> LabelTable:
+    """Read and measure one box of labels.
+
+    Raises:
+        DataError: A label is not a whole number.
+    """
+    import fastremap
+
+    block = _whole_numbers(labels.read(box), labels.source)
+    known = unlabeled.labelled(block, box)
+    values, numbers = fastremap.unique(block[known], return_counts=True)
+    block[~known] = 0
+    ids, _ = fastremap.renumber(block, preserve_zero=True)
+    ids = np.ascontiguousarray(ids).view(f"u{ids.dtype.itemsize}")
+    del block
+    counts = dict(zip(values.tolist(), numbers.tolist(), strict=True))
+    return LabelTable(counts, box.size, measure_instances(ids, known, voxel_size_nm, rng))
+
+
+def refuse_empty(labels: Volume, unlabeled: Sequence[int]) -> None:
+    """Make sure that there is something in the labels.
+
+    Raises:
+        DataError: They are zero, or unlabeled, everywhere.
+    """
+    if any(is_foreground(labels.read(box), unlabeled).any() for box in slabs(labels.box)):
+        return
+    besides = f" or unlabeled ({', '.join(map(str, unlabeled))})" if unlabeled else ""
+    raise DataError(
+        f"{labels.source}: the labels are zero{besides} everywhere, there is nothing to learn from. "
+        "Give the labels that belong to this image, or take the volume out of the data set."
     )
 
 
-def _read(source: LabelSource, box: Box, unlabeled: Sequence[int]) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """Labels of a box and where they are known."""
-    labels = source.volume.read(box)
-    looked = ~np.isin(labels, list(unlabeled)) if unlabeled else np.ones(labels.shape, bool)
-    moved = np.moveaxis(looked, source.axis, 0)
-    for section in source.blank:
-        if box.start[source.axis] <= section < box.stop[source.axis]:
-            moved[section - box.start[source.axis]] = False
-    return labels, looked
+def label_facts(tables: Sequence[LabelTable], *, declared_classes: bool) -> LabelFacts:
+    """Pool the label boxes.
+
+    Args:
+        tables: At least one.
+        declared_classes: Whether the user says that values are classes; then few components do not make them instances.
+    """
+    counts: Counter[int] = Counter()
+    for table in tables:
+        counts.update(table.counts)
+    labelled, voxels = sum(counts.values()), sum(t.voxels for t in tables)
+    kind = _kind(tables, counts, declared_classes=declared_classes)
+    shares = {value: count / labelled for value, count in sorted(counts.items())} if kind != "instances" else None
+    per_box = sum(len(t.counts.keys() - {0}) for t in tables)
+    return LabelFacts(
+        kind=kind,
+        values=shares,
+        ids=per_box if kind == "instances" else len(counts.keys() - {0}),
+        components=sum(len(t.instances.voxels) for t in tables),
+        foreground_fraction=1 - counts[0] / labelled if labelled else None,
+        unlabeled_fraction=1 - labelled / voxels,
+        instances=instance_facts([t.instances for t in tables]),
+    )
 
 
-def _components(labels: npt.NDArray[Any], looked: npt.NDArray[np.bool_], kind: str) -> Components:
-    """Components whose sizes matter: of all values where they are classes, else of those other than 0."""
-    return components_of(np.where(looked, labels.astype(np.int64) + (kind == "classes"), 0))
-
-
-def _kind(counts: Counter[int], components: int) -> Literal["mask", "classes", "instances"]:
-    """One value beside 0 is a mask; few values of many components each are classes."""
-    ids = [v for v in counts if v != 0]
-    if len(ids) <= 1:
+def _kind(tables: Sequence[LabelTable], counts: Counter[int], *, declared_classes: bool) -> Kind:
+    """One value beside 0 is a mask; a few values whose voxels are scattered over many components are classes."""
+    ids = len(counts.keys() - {0})
+    if ids <= 1:
         return "mask"
-    if len(ids) <= MOST_CLASSES and components >= COMPONENTS_PER_CLASS * len(ids):
+    if declared_classes and ids <= MOST_DECLARED_CLASSES:
         return "classes"
-    return "instances"
+    if ids > MOST_CLASSES:
+        return "instances"
+    scattered = np.concatenate([_equal_components(t.instances) for t in tables])
+    return "classes" if float(np.median(scattered)) >= CLASS_COMPONENTS else "instances"
+
+
+def _equal_components(table: InstanceTable) -> npt.NDArray[np.float64]:
+    """For each value, how many components of equal size would be as scattered: (Σ voxels)² / Σ voxels²."""
+    total = np.bincount(table.value, table.voxels)
+    squares = np.bincount(table.value, table.voxels**2)
+    return total[squares > 0] ** 2 / squares[squares > 0]
+
+
+def _whole_numbers(block: Array, source: str) -> Array:
+    """Labels as integers."""
+    if block.dtype == np.bool_:
+        return block.view(np.uint8)
+    if block.dtype.kind in "iu":
+        return block
+    whole = block.astype(np.int64)
+    if not np.array_equal(whole, block):
+        raise DataError(f"{source}: labels must be whole numbers, found {block[whole != block][0]}. Export them as integers.")
+    return whole

@@ -2,105 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from pytc_auto.errors import DataError
-from pytc_auto.fingerprint.intensity import measure_intensity
-from pytc_auto.fingerprint.labels import LabelSource, measure_labels
-from pytc_auto.fingerprint.sampling import sampled_boxes
-from pytc_auto.fingerprint.sections import blank_label_sections, measure_sections
-from pytc_auto.geometry import Box, cutting_axis
+from pytc_auto.fingerprint.intensity import GrayValues, intensity_facts, read_gray_values
+from pytc_auto.fingerprint.labels import LabelTable, Unlabeled, label_facts, read_labels, refuse_empty
+from pytc_auto.fingerprint.sampling import image_boxes, label_boxes, label_columns
+from pytc_auto.fingerprint.sections import blank_images, blank_label_sections, section_facts, section_foreground
+from pytc_auto.geometry import Zyx, ZyxFloat, cutting_axis
 from pytc_auto.io.open import open_volume
 from pytc_auto.io.volume import Volume, in_memory
-from pytc_auto.schema.dataset import Dataset
+from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.fingerprint import Fingerprint, VolumeFacts
 
-HELD_BYTES = 5e8
+HELD_BYTES = 2**29
+LITTLE_FOREGROUND = 0.01
+
+Progress = Callable[[str, float], None]
 
 
-def measure(
-    dataset: Dataset, *, seed: int = 0, name: str | None = None, progress: Callable[[str, float], None] | None = None
-) -> Fingerprint:
-    """Measure a data set; the same seed gives the same fingerprint.
+@dataclass(frozen=True)
+class Measured:
+    """What is kept of one volume; ``read`` counts the voxels that were looked at, of image and labels."""
+
+    name: str
+    shape: Zyx
+    voxel_size_nm: ZyxFloat
+    gray: GrayValues
+    labels: list[LabelTable] | None
+    blank_label_sections: list[int]
+    read: int
+
+
+def measure(dataset: Dataset, *, seed: int = 0, name: str | None = None, progress: Progress | None = None) -> Fingerprint:
+    """Measure a data set.
+
+    Images up to 256 Mi voxels and labels up to 128 Mi are read whole, larger ones in seeded boxes. Of an object in such a
+    box, the box's border counts as the volume's. Memory is bounded by a constant.
 
     Args:
         dataset: Where the volumes are.
-        seed: Chooses the sampled boxes of large volumes.
+        seed: Chooses boxes and random values; the same seed gives the same fingerprint.
         name: Of the fingerprint; the data folder's by default.
-        progress: Told the volume and the share that is done.
+        progress: Told what is being read and the share that is done.
 
     Raises:
         DataError: A volume cannot be read, or its labels are zero everywhere.
     """
     rng = np.random.default_rng(seed)
-    entries = dataset.volumes
-    size = tuple(median(e.voxel_size_nm[i] for e in entries) for i in range(3))
-    axis = cutting_axis(size)
-    images: list[tuple[Volume, list[Box]]] = []
-    sources: list[LabelSource] = []
-    facts: list[VolumeFacts] = []
-    for number, entry in enumerate(entries):
-        image = in_memory(open_volume(entry.image, axes=entry.axes), HELD_BYTES)
-        boxes = sampled_boxes(image, rng)
-        images.append((image, boxes))
-        blank: list[int] = []
-        if entry.labels is not None:
-            labels = in_memory(open_volume(entry.labels, axes=entry.axes), HELD_BYTES)
-            _refuse_empty(labels, boxes)
-            blank = blank_label_sections(image, labels, axis, np.array([0, *dataset.unlabeled]))
-            sources.append(LabelSource(labels, boxes, axis, blank))
-        facts.append(
-            VolumeFacts(
-                name=entry.name,
-                shape=image.shape,
-                dtype=str(image.dtype),
-                voxel_size_nm=entry.voxel_size_nm,
-                labelled=entry.labels is not None,
-                blank_label_sections=blank,
-            )
-        )
-        if progress:
-            progress(entry.name, (number + 1) / len(entries))
-    intensity = measure_intensity(images, rng)
-    return Fingerprint(
-        name=name or dataset.root.rstrip("/").rpartition("/")[2],
-        task=dataset.task,
-        volumes=facts,
-        voxel_size_nm=(size[0], size[1], size[2]),
-        intensity=intensity,
-        sections=measure_sections([image for image, _ in images], axis, intensity.std),
-        labels=measure_labels(sources, dataset.unlabeled, (size[0], size[1], size[2])) if sources else None,
-        class_names=dataset.class_names,
-        unlabeled=dataset.unlabeled,
-        sampled_fraction=sum(b.size for _, bs in images for b in bs) / sum(v.box.size for v, _ in images),
-        seed=seed,
-    )
+    size = _median_voxel_size([e.voxel_size_nm for e in dataset.volumes])
+    tell = progress or (lambda _what, _share: None)
+    found = []
+    for number, entry in enumerate(dataset.volumes):
+        tell(entry.name, number / len(dataset.volumes))
+        image = open_volume(entry.image, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
+        labels = entry.labels and open_volume(entry.labels, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
+        unlabeled = Unlabeled(dataset.unlabeled, cutting_axis(size), entry.unlabeled_sections)
+        found.append(measure_volume(entry, image, labels or None, unlabeled, rng))
+    tell("done", 1.0)
+    return _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
 
 
-def _refuse_empty(labels: Volume, boxes: list[Box]) -> None:
-    if not any(labels.read(box).any() for box in boxes):
-        raise DataError(
-            f"{labels.source}: the labels are zero everywhere. Give the labels of this volume, or move its image elsewhere."
-        )
+def measure_volume(
+    entry: VolumeEntry, image: Volume, labels: Volume | None, unlabeled: Unlabeled, rng: np.random.Generator
+) -> Measured:
+    """Measure one volume.
+
+    Args:
+        entry: Its name and voxel size.
+        image: Gray values.
+        labels: Of the same shape, or None.
+        unlabeled: What is known not to be labelled; blank sections are added to it.
+        rng: Chooses boxes and random values.
+
+    Raises:
+        DataError: The labels are zero everywhere.
+    """
+    axis = unlabeled.axis
+    boxes = image_boxes(image.shape, rng)
+    gray = read_gray_values(image, boxes, axis, rng)
+    read = sum(b.size for b in boxes)
+    if labels is None:
+        return Measured(entry.name, image.shape, entry.voxel_size_nm, gray, None, [], read)
+    labels = in_memory(labels, HELD_BYTES)
+    foreground = section_foreground(labels, label_columns(labels.shape, axis, rng), axis, unlabeled.values)
+    if not foreground.any():
+        refuse_empty(labels, unlabeled.values)
+    blank = set(unlabeled.sections)
+    if 0 not in unlabeled.values:
+        blank |= set(blank_label_sections(labels, axis, foreground, blank_images(gray)))
+    unlabeled = Unlabeled(unlabeled.values, axis, sorted(blank))
+    regions = label_boxes(labels.shape, rng)
+    tables = [read_labels(labels, box, unlabeled, entry.voxel_size_nm, rng) for box in regions]
+    read += sum(b.size for b in regions)
+    return Measured(entry.name, image.shape, entry.voxel_size_nm, gray, tables, sorted(blank), read)
 
 
 def remarks(fingerprint: Fingerprint) -> list[str]:
-    """What a person should know, in plain words."""
-    found = []
-    for volume in fingerprint.volumes:
-        blank = volume.blank_label_sections
-        if blank:
-            listed = ", ".join(map(str, blank))
-            plural = "sections" if len(blank) > 1 else "section"
-            found.append(
-                f"{volume.name}: the labels of {plural} {listed} are blank between labelled ones; they count as unlabeled."
-            )
+    """What a person should know of the data before a plan is made, in plain words."""
+    found = [_blank_labels(v) for v in fingerprint.volumes if v.blank_label_sections]
+    without = [v.name for v in fingerprint.volumes if not v.labelled]
+    if without:
+        found.append(f"Without labels: {', '.join(without)}. Nothing is learned from them.")
     labels = fingerprint.labels
-    if labels and labels.foreground_fraction is not None and labels.foreground_fraction < 0.01:
-        found.append(f"Only {labels.foreground_fraction:.2%} of the voxels are foreground; crops are drawn around it.")
+    if labels and labels.foreground_fraction is not None and labels.foreground_fraction < LITTLE_FOREGROUND:
+        found.append(f"Only {labels.foreground_fraction:.2%} of the labelled voxels are foreground.")
     if fingerprint.sections.missing_rate:
-        found.append(f"{fingerprint.sections.missing_rate:.1%} of the image sections are blank.")
+        found.append(f"{fingerprint.sections.missing_rate:.1%} of the image sections show nothing.")
+    if fingerprint.sampled_fraction < 1:
+        found.append(f"The volumes are large: {fingerprint.sampled_fraction:.2%} of their voxels were measured.")
     return found
+
+
+def _blank_labels(volume: VolumeFacts) -> str:
+    numbers = ", ".join(map(str, volume.blank_label_sections))
+    noun = "sections" if len(volume.blank_label_sections) > 1 else "section"
+    return f"{volume.name}: the labels of {noun} {numbers} (counted from 0) are blank. They count as unlabeled."
+
+
+def _median_voxel_size(sizes: Sequence[ZyxFloat]) -> ZyxFloat:
+    z, y, x = (float(median(axis)) for axis in zip(*sizes, strict=True))
+    return z, y, x
+
+
+def _fingerprint(dataset: Dataset, found: Sequence[Measured], size: ZyxFloat, name: str, seed: int) -> Fingerprint:
+    grays = [m.gray for m in found]
+    intensity = intensity_facts(grays)
+    tables = [table for m in found for table in m.labels or []]
+    classes = dataset.task == "classes" or bool(dataset.class_names)
+    voxels = sum(int(np.prod(m.shape, dtype=np.int64)) * (1 if m.labels is None else 2) for m in found)
+    return Fingerprint(
+        name=name,
+        task=dataset.task,
+        volumes=[
+            VolumeFacts(
+                name=m.name,
+                shape=m.shape,
+                dtype=str(m.gray.dtype),
+                voxel_size_nm=m.voxel_size_nm,
+                labelled=m.labels is not None,
+                blank_label_sections=m.blank_label_sections,
+            )
+            for m in found
+        ],
+        voxel_size_nm=size,
+        intensity=intensity,
+        sections=section_facts(grays, intensity.std if intensity else None),
+        labels=label_facts(tables, declared_classes=classes) if tables else None,
+        class_names=dataset.class_names,
+        unlabeled=dataset.unlabeled,
+        sampled_fraction=sum(m.read for m in found) / voxels,
+        seed=seed,
+    )

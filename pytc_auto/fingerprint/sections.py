@@ -1,66 +1,140 @@
-"""Sections along the cutting axis: drift, missing ones, blank labels."""
+"""How sections along the cutting axis differ: drift, missing images, missing labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.fingerprint.sampling import sections
-from pytc_auto.io.volume import Volume
+from pytc_auto.fingerprint.intensity import GrayValues
+from pytc_auto.fingerprint.percentiles import Floats
+from pytc_auto.fingerprint.sampling import section_box, slabs
+from pytc_auto.geometry import Box
+from pytc_auto.io.volume import Array, Volume
 from pytc_auto.schema.fingerprint import SectionFacts
 
-LEAST_FOREGROUND = 0.25
-"""A blank label section counts only beside sections with this share of the median foreground."""
-STRIDE = 4
-"""Every fourth voxel in the plane tells a section's mean."""
+FLAT_CONTRAST = 0.05
+"""An image section with less than this share of the usual contrast is blank."""
+LEAST_TYPICAL = 0.005
+"""Blank label sections are looked for only where the median section has this share of foreground."""
+LEAST_BESIDE = 0.25
+"""The labelled sections on both sides of a blank one have at least this share of the median section's foreground."""
+LEAST_SAME = 0.25
+"""In that share of the smaller of the two, they show the same label."""
+LEAST_BESIDE_END = 0.5
+"""The same for the one section beside blank ones at an end of the stack."""
+LEAST_PROFILES = 5
+"""So many objects do not all end between the same two sections by chance."""
+MOST_SIDE = 4096
+"""Of larger sections the middle is looked at."""
 
 
-def measure_sections(images: Sequence[Volume], axis: int, std: float) -> SectionFacts:
-    """Drift of the sections' means in standard deviations, and the share of sections without contrast."""
-    drifts, blank, count = [], 0, 0
-    for image in images:
-        means, deviations = _moments(image, axis)
-        present = deviations > 0
-        blank += int((~present).sum())
-        count += len(means)
-        if present.sum() > 1 and std > 0:
-            drifts.append(float(means[present].std() / std))
-    return SectionFacts(mean_drift=float(np.mean(drifts)) if drifts else None, missing_rate=blank / count if count else None)
-
-
-def blank_label_sections(image: Volume, labels: Volume, axis: int, background: npt.NDArray[Any]) -> list[int]:
-    """Sections whose labels are all background although there is an image and the neighbors are labelled.
+def section_facts(images: Sequence[GrayValues], std: float | None) -> SectionFacts:
+    """Drift over sections that are not blank, each volume about its own mean, and the share of blank sections.
 
     Args:
-        image: Gray values.
-        labels: Of the same shape.
-        axis: The cutting axis.
-        background: Values that do not count as foreground.
+        images: All images.
+        std: Standard deviation of the whole data set's gray values.
     """
-    share = np.array([float(1 - np.isin(labels.read(box), background).mean()) for _, box in sections(labels, axis)])
-    labelled = share[share > 0]
-    if len(labelled) < len(share) / 2:
+    read = sum(int((i.section_voxels > 0).sum()) for i in images)
+    blank = sum(int(blank_images(i).sum()) for i in images)
+    squares, count = 0.0, 0
+    for image in images:
+        means = image.section_mean[(image.section_voxels > 0) & ~blank_images(image)]
+        if means.size > 1:
+            squares += float(((means - means.mean()) ** 2).sum())
+            count += means.size
+    drift = float(np.sqrt(squares / count) / std) if count and std else None
+    return SectionFacts(mean_drift=drift, missing_rate=blank / read if read else None)
+
+
+def blank_images(image: GrayValues) -> npt.NDArray[np.bool_]:
+    """(S,) sections of an image that show nothing; False where a section was not read."""
+    read = image.section_voxels > 0
+    if not read.any():
+        return np.zeros(read.shape, bool)
+    return read & (np.where(read, image.section_std, 0.0) <= FLAT_CONTRAST * np.median(image.section_std[read]))
+
+
+def section_foreground(labels: Volume, boxes: Sequence[Box], axis: int, unlabeled: Sequence[int]) -> Floats:
+    """Share of each section's voxels, among those in the boxes, that are neither 0 nor an unlabeled value; (S,)."""
+    found, read = np.zeros(labels.shape[axis]), np.zeros(labels.shape[axis])
+    others = tuple(i for i in range(3) if i != axis)
+    for box in boxes:
+        foreground = is_foreground(labels.read(box), unlabeled)
+        sections = slice(box.start[axis], box.stop[axis])
+        found[sections] += np.count_nonzero(foreground, axis=others)
+        read[sections] += box.size // box.shape[axis]
+    return found / np.maximum(read, 1)
+
+
+def is_foreground(block: Array, unlabeled: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Where labels are neither 0 nor an unlabeled value."""
+    foreground = block != 0
+    for value in unlabeled:
+        foreground &= block != value
+    return foreground
+
+
+def blank_label_sections(labels: Volume, axis: int, foreground: Floats, blank_image: npt.NDArray[np.bool_]) -> list[int]:
+    """Sections that are zero everywhere although something is there: nobody labelled them.
+
+    The typical section must have foreground, and the next labelled sections on both sides enough of it, in part the same
+    objects. At an end of the stack, where there is one side only, that section must hold several objects, or they may just
+    have ended.
+
+    Args:
+        labels: Of the whole volume.
+        axis: The cutting axis.
+        foreground: (S,) share of each section.
+        blank_image: (S,) sections whose image shows nothing; their labels are blank with reason.
+    """
+    typical = float(np.median(foreground))
+    if typical < LEAST_TYPICAL:
         return []
-    typical = float(np.median(labelled))
-    return [int(s) for s in np.flatnonzero(share == 0) if _missed(share, int(s), typical) and _deviation(image, axis, int(s)) > 0]
+    found: list[int] = []
+    for start, stop in _empty_runs(foreground):
+        beside = [s for s in (start - 1, stop) if 0 <= s < len(foreground)]
+        least = (LEAST_BESIDE if len(beside) == 2 else LEAST_BESIDE_END) * typical
+        if any(foreground[s] < least for s in beside):
+            continue
+        sections = [_middle_of(labels, axis, s) for s in beside]
+        if not (_continue(*sections) if len(beside) == 2 else _profiles(sections[0]) >= LEAST_PROFILES):
+            continue
+        found += [s for s in range(start, stop) if not blank_image[s] and _is_zero(labels, axis, s)]
+    return found
 
 
-def _missed(share: npt.NDArray[np.float64], section: int, typical: float) -> bool:
-    """Whether the nearest sections with labels on either side have plenty of them."""
-    before, after = share[:section], share[section + 1 :]
-    nearest = [*before[before > 0][-1:], *after[after > 0][:1]]
-    return bool(nearest) and min(nearest) >= LEAST_FOREGROUND * typical
+def _empty_runs(foreground: Floats) -> list[tuple[int, int]]:
+    """Start and stop of each run of sections without foreground."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (foreground == 0).astype(int), [0]]))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _moments(image: Volume, axis: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and standard deviation of each section."""
-    values = [image.read(box)[::STRIDE, ::STRIDE, ::STRIDE].astype(np.float64) for _, box in sections(image, axis)]
-    return np.array([v.mean() for v in values]), np.array([v.std() for v in values])
+def _middle_of(labels: Volume, axis: int, section: int) -> Array:
+    """A section, cut to its middle where it is large."""
+    box = section_box(labels.shape, axis, section)
+    start = [a + max(0, n - MOST_SIDE) // 2 for a, n in zip(box.start, box.shape, strict=True)]
+    return labels.read(box.intersect(Box.of_shape((MOST_SIDE,) * 3, start)))
 
 
-def _deviation(image: Volume, axis: int, section: int) -> float:
-    box = next(box for number, box in sections(image, axis) if number == section)
-    return float(image.read(box).std())
+def _continue(before: Array, after: Array) -> bool:
+    """Whether two sections show partly the same labels at the same places."""
+    same = int(np.count_nonzero((before == after) & (before != 0)))
+    smaller = min(int(np.count_nonzero(before)), int(np.count_nonzero(after)))
+    return same >= LEAST_SAME * max(1, smaller)
+
+
+def _profiles(section: Array) -> int:
+    """How many connected regions a section shows."""
+    import cc3d
+    import fastremap
+
+    ids, _ = fastremap.renumber(section.astype(np.int64))
+    _, count = cc3d.connected_components(ids, connectivity=6, return_N=True)
+    return int(count)
+
+
+def _is_zero(labels: Volume, axis: int, section: int) -> bool:
+    return not any(labels.read(box).any() for box in slabs(section_box(labels.shape, axis, section)))
