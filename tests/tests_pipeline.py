@@ -23,11 +23,7 @@ def write(folder, name, shape, seed, *, size=SIZE, kind="neurons"):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """A machine that is not timed, and a plan of a few steps of a small network."""
-    import torch
-
     from pytc_auto.pipeline import planning
-
-    torch.set_num_threads(1)
 
     def small(fingerprint, task, max_seconds):
         machine = CPU.replace(precision="fp32", seconds=max_seconds or 1800.0)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from pytc_auto.augment.crop import Crop
 
@@ -16,11 +15,3 @@ def make_crop():
         return Crop(image, labels, rng.random(shape) < 0.1)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
