@@ -47,7 +47,7 @@ def demo(out: str | Path = "demo", *, seconds: float = SECONDS, say: Callable[[s
     write_phantom(out / "data" / "train", "tissue", TRAIN_SHAPE, seed=1)
     write_phantom(out / "data" / "test", "unseen", TEST_SHAPE, seed=2)
     planned = plan(out / "data" / "train", name="demo", runs=out / "runs", max_seconds=seconds, say=say)
-    train("demo", runs=out / "runs", say=say)
+    train(planned.run.plan_file, say=say)
     image, labels = out / "data/test/images/unseen.h5", out / "data/test/labels/unseen.h5"
     say("Segmenting the unseen volume")
     predict([image], model=planned.run.model, out=out / "unseen_segmented.zarr", keep_predictions=True)

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pytc_auto.errors import OutputError
 from pytc_auto.fingerprint.measure import measure, remarks
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
+from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.runs import Run
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
 from pytc_auto.planning.machines import PRESETS
@@ -102,12 +102,12 @@ def _plan_for_this_machine(fingerprint: Fingerprint, task: Task | None, max_seco
     """Plan, time the planned step, and plan again until the two agree."""
     from pytc_auto.training.probe import fastest_precision, seconds_per_step
 
-    device = _device()
-    precision, reference = fastest_precision(REFERENCE_NETWORK, REFERENCE_CHANNELS, REFERENCE_PATCH, device=device)
-    seconds = max_seconds if max_seconds is not None or device == "cuda" else DEFAULT_CPU_SECONDS
+    where = device()
+    precision, reference = fastest_precision(REFERENCE_NETWORK, REFERENCE_CHANNELS, REFERENCE_PATCH, device=where)
+    seconds = max_seconds if max_seconds is not None or where == "cuda" else DEFAULT_CPU_SECONDS
     machine = Machine(
-        memory_gb=_memory_gb(device),
-        device=device,
+        memory_gb=_memory_gb(where),
+        device=where,
         seconds=seconds,
         seconds_per_step=round(reference, 4),
         precision=precision,
@@ -117,9 +117,7 @@ def _plan_for_this_machine(fingerprint: Fingerprint, task: Task | None, max_seco
     for _ in range(MOST_REPLANS):
         batch = decided.sampling.batch
         work = relative_work(decided.network, decided.patch, decided.channels, batch)
-        timed = seconds_per_step(
-            decided.network, decided.channels, decided.patch, batch=batch, precision=precision, device=device
-        )
+        timed = seconds_per_step(decided.network, decided.channels, decided.patch, batch=batch, precision=precision, device=where)
         if abs(timed / work / machine.seconds_per_step - 1) < SETTLED:
             break
         machine = machine.replace(seconds_per_step=round(timed / work, 4))
@@ -129,15 +127,9 @@ def _plan_for_this_machine(fingerprint: Fingerprint, task: Task | None, max_seco
     return decided
 
 
-def _device() -> Literal["cpu", "cuda"]:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _memory_gb(device: str) -> float:
+def _memory_gb(where: str) -> float:
     """Of the accelerator, or of the machine; rounded, so that it does not change from run to run."""
-    if device == "cuda":
+    if where == "cuda":
         import torch
 
         return round(torch.cuda.get_device_properties(0).total_memory / 1e9, 0)

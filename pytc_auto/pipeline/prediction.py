@@ -15,6 +15,7 @@ from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.open import open_volume
 from pytc_auto.io.predictions import LOGIT_SCALE
 from pytc_auto.io.volume import Volume
+from pytc_auto.pipeline.device import device
 from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
@@ -238,7 +239,15 @@ def _run(job: Job, networks: list[Any], progress: Progress) -> None:
         )
     predictions = open_level(target, writable=True)
     ledger = BlockLedger(target / STATE / "done", job.hash)
-    predict_volume(networks, image, plan, predictions, ledger=ledger, progress=lambda share: progress("predicting", share))
+    predict_volume(
+        networks,
+        image,
+        plan,
+        predictions,
+        ledger=ledger,
+        device=device(),
+        progress=lambda share: progress("predicting", share),
+    )
     progress("decoding", 0.0)
     _decode(job, predictions)
     add_pyramid(target / "labels" / SEGMENTATION, kind="labels")

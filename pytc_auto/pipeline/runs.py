@@ -80,9 +80,10 @@ def find_run(argument: str | Path, runs: Path) -> Run:
         if found:
             names = ", ".join(run.name for run in found)
             raise PlanError(f"{path}: several runs in {runs} were planned from it: {names}. Name the one to train.")
-        if not (path / "plan.yaml").is_file():
+        if (path / "plan.yaml").is_file():
+            return _checked(Run(path.resolve()))
+        if not Run(runs / str(argument)).plan_file.is_file():
             raise PlanError(f"{path}: no run in {runs} was planned from it. Run 'pytc plan {path}' first.")
-        return _checked(Run(path.resolve()))
     run = Run(runs / str(argument))
     if not run.plan_file.is_file():
         known = ", ".join(r.name for r in _runs_in(runs)) or "none"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytc_auto.errors import PlanError
+from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.runs import Run, find_run
 from pytc_auto.pipeline.validation import HeldOut, Trial, best_of, mean_trials
 from pytc_auto.schema.model import ModelScores
@@ -113,10 +114,9 @@ def _tune(held_out: HeldOut, network: object, folder: Path) -> list[Trial]:
     """Every decoder of the grid on every held-out region; leaves a picture of the best."""
     from pytc_auto.pipeline.pictures import validation_picture
 
-    device = "cpu"
     regions, stored = [], []
     for number in range(len(held_out.regions)):
-        stored.append(held_out.predict(network, number, device))
+        stored.append(held_out.predict(network, number, device()))
         regions.append(held_out.trials(stored[-1], number, held_out.plan))
     trials = mean_trials(regions)
     validation_picture(held_out, stored[0], best_of(trials), folder / "validation.png")

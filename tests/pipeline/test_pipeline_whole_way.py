@@ -13,6 +13,7 @@ import pytc_auto
 from pytc_auto.cli import main
 from pytc_auto.errors import DataError, ModelError, OutputError, PlanError
 from pytc_auto.io.open import open_segmentation
+from pytc_auto.pipeline.runs import find_run
 from pytc_auto.schema.plan import Plan
 
 
@@ -170,6 +171,15 @@ def test_a_name_that_is_no_run_lists_the_runs(model, tmp_path):
         pytc_auto.train(tmp_path, runs=tmp_path / "runs")
     with pytest.raises(PlanError, match="there is no fold 7"):
         pytc_auto.train("n", runs=model.parent.parent, fold=7)
+
+
+def test_a_folder_of_the_runs_name_does_not_hide_the_run(neurons, tmp_path, monkeypatch):
+    pytc_auto.plan(neurons / "train", name="demo", runs=tmp_path / "runs")
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_run("demo", Path("runs")).name == "demo"
+    assert find_run("runs/demo/plan.yaml", Path("elsewhere")).name == "demo"
+    assert find_run("runs/demo", Path("elsewhere")).name == "demo"
 
 
 def test_several_runs_of_one_data_folder_are_listed(tmp_path, neurons):

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from samples import fingerprint
+
+from pytc_auto.errors import BudgetError
+from pytc_auto.pipeline import planning
+from pytc_auto.planning.cost import relative_work
+from pytc_auto.training import probe
+
+PLAN_HERE = planning._plan_for_this_machine
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A CPU whose speed is known: seconds of a reference step, and how much slower other networks are than their work says."""
+
+    def make(reference, slowness=1.0):
+        def timed(network, channels, patch, *, batch, **_):
+            return slowness * reference * relative_work(network, patch, channels, batch)
+
+        monkeypatch.setattr(planning, "device", lambda: "cpu")
+        monkeypatch.setattr(probe, "fastest_precision", lambda *_, **__: ("fp32", reference))
+        monkeypatch.setattr(probe, "seconds_per_step", timed)
+
+    return make
+
+
+def test_the_steps_follow_the_timed_network_not_the_reference(machine):
+    machine(0.3)
+    fast = PLAN_HERE(fingerprint(), None, 1800.0)
+    assert fast.machine.seconds_per_step == pytest.approx(0.3)
+    machine(0.3, slowness=1.5)
+    slow = PLAN_HERE(fingerprint(), None, 1800.0)
+    assert slow.machine.seconds_per_step == pytest.approx(0.45)
+    assert slow.machine.source == "measured"
+    spent = slow.sampling.steps * 0.45 * relative_work(slow.network, slow.patch, slow.channels, 1)
+    assert 0.6 * 1800 < spent < 0.9 * 1800
+
+
+def test_without_a_time_a_cpu_gets_two_hours(machine):
+    machine(0.3)
+    assert PLAN_HERE(fingerprint(), None, None).machine.seconds == 7200
+
+
+def test_a_slow_machine_is_told_what_it_needs(machine):
+    machine(30.0)
+    with pytest.raises(BudgetError, match=r"Give at least \d+m"):
+        PLAN_HERE(fingerprint(), None, 1800.0)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from pytc_auto.schema.plan import Network
+from pytc_auto.training import probe
+
+TINY = Network(kind="unet", features=[4, 8], strides=[(1, 1, 1), (2, 2, 2)], kernels=[(3, 3, 3)] * 2, blocks=[1, 1])
+
+
+def test_more_voxels_take_more_time():
+    small = probe.seconds_per_step(TINY, 3, (8, 8, 8), batch=1, precision="fp32", device="cpu")
+    large = probe.seconds_per_step(TINY, 3, (32, 32, 32), batch=2, precision="fp32", device="cpu")
+    assert 0 < small < large
+
+
+@pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.95, "fp32"), (2.0, "fp32")])
+def test_a_lower_precision_must_pay(monkeypatch, half, chosen):
+    monkeypatch.setattr(probe, "seconds_per_step", lambda *_, precision, **__: 1.0 if precision == "fp32" else half)
+    precision, seconds = probe.fastest_precision(TINY, 3, (8, 8, 8), device="cpu")
+    assert precision == chosen
+    assert seconds == (half if chosen == "bf16" else 1.0)
