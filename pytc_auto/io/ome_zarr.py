@@ -107,11 +107,6 @@ def open_level(path: Path, level: int = 0, *, writable: bool = False) -> zarr.Ar
         raise OutputError(f"{path}: has no level {level} ({error}). Make it again.") from error
 
 
-def open_image_array(path: Path) -> zarr.Array:
-    """Level 0 of an image group, writable."""
-    return open_level(path, writable=True)
-
-
 def add_pyramid(group_path: Path, *, kind: Kind) -> None:
     """Make the coarser levels of an image or of labels, block by block, and note them in the metadata.
 

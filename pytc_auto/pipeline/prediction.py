@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytc_auto.errors import DataError, ModelError, OutputError
-from pytc_auto.geometry import Box, Zyx, ZyxFloat
+from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.open import open_volume
 from pytc_auto.io.predictions import LOGIT_SCALE
 from pytc_auto.io.volume import Volume
@@ -23,7 +23,6 @@ from pytc_auto.schema.plan import Plan
 SEGMENTATION = "segmentation"
 STATE = ".pytc"
 SAME_VOXEL = 0.05
-CHUNKS: Zyx = (64, 64, 64)
 Progress = Callable[[str, float], None]
 
 
@@ -222,7 +221,7 @@ class Job:
 def _run(job: Job, networks: list[Any], progress: Progress) -> None:
     """Blocks of prediction, then decoding, then pyramids."""
     from pytc_auto.inference.blocks import BlockLedger, predict_volume
-    from pytc_auto.io.ome_zarr import add_pyramid, create_image, open_level, remove_image
+    from pytc_auto.io.ome_zarr import CHUNK, add_pyramid, create_image, open_level, remove_image
     from pytc_auto.io.scale import at_scale
 
     plan, target = job.model.plan, job.target
@@ -232,7 +231,7 @@ def _run(job: Job, networks: list[Any], progress: Progress) -> None:
         create_image(
             target,
             shape_czyx=(plan.channels, *image.shape),
-            chunks=(1, *CHUNKS),
+            chunks=(1, *CHUNK),
             dtype="uint8",
             voxel_size_nm=plan.working_voxel_size_nm,
             attributes={**job.attributes, "heads": [head.model_dump() for head in plan.heads], "logit_scale": LOGIT_SCALE},
@@ -265,7 +264,7 @@ def _decode(job: Job, predictions: Any) -> None:
     import numpy as np
 
     from pytc_auto.decoding.decode import decode
-    from pytc_auto.io.ome_zarr import create_labels
+    from pytc_auto.io.ome_zarr import CHUNK, create_labels
     from pytc_auto.io.scale import upsample_labels
     from pytc_auto.pipeline.pictures import result_picture
 
@@ -277,7 +276,7 @@ def _decode(job: Job, predictions: Any) -> None:
         job.target,
         SEGMENTATION,
         shape=source.shape,
-        chunks=CHUNKS,
+        chunks=CHUNK,
         dtype=segmentation.dtype,
         voxel_size_nm=plan.voxel_size_nm,
         attributes=job.attributes,

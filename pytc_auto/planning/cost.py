@@ -19,7 +19,6 @@ REFERENCE_NETWORK = Network(
 """``Machine.seconds_per_step`` is the time of one training step of this network on one patch of this size."""
 REFERENCE_CHANNELS = 6
 
-BACKWARD = 2.0
 BYTES_16_BIT = 2
 SAVED_PER_OUTPUT = 3.0
 """A block keeps its convolution's output, the normalized values and the activation for the backward pass."""

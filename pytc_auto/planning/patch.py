@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pytc_auto.geometry import AXES, Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
+from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
 from pytc_auto.planning.decisions import rounded
 from pytc_auto.planning.topology import Topology, choose_topology
 from pytc_auto.schema.dataset import Task
@@ -134,8 +134,3 @@ def smallest_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
 def field_of_view(patch: Zyx, voxel_size_nm: ZyxFloat) -> list[float]:
     """Extent of a patch in nm."""
     return [rounded(n * s) for n, s in zip(patch, voxel_size_nm, strict=True)]
-
-
-def describe(patch: Zyx) -> str:
-    """A patch in words."""
-    return " × ".join(f"{n} {axis}" for n, axis in zip(patch, AXES, strict=True))
