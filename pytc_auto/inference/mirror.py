@@ -56,8 +56,8 @@ class Source:
 
     def inner(self, patch: Zyx) -> tuple[Slices, Slices]:
         """Index of the voxels that get a value, and of the values."""
-        into = [slice(max(0, -s), n - max(0, s)) for s, n in zip(self.shift, patch, strict=True)]
-        out_of = [slice(max(0, s), n - max(0, -s)) for s, n in zip(self.shift, patch, strict=True)]
+        into = [slice(max(0, -s), max(0, n - max(0, s))) for s, n in zip(self.shift, patch, strict=True)]
+        out_of = [slice(max(0, s), max(0, n - max(0, -s))) for s, n in zip(self.shift, patch, strict=True)]
         return (into[0], into[1], into[2]), (out_of[0], out_of[1], out_of[2])
 
 

@@ -24,6 +24,7 @@ from pytc_auto.errors import DataError, ModelError
 from pytc_auto.geometry import Box, Zyx, patch_starts
 from pytc_auto.inference.gaussian import gaussian_weights
 from pytc_auto.inference.mirror import SymmetricAverage, choose_symmetries
+from pytc_auto.inference.thin import window_plan
 from pytc_auto.io.volume import Volume, read_reflected
 from pytc_auto.schema.plan import Plan, Precision
 
@@ -86,11 +87,16 @@ class Predictor:
         if not networks:
             raise ModelError("no network to predict with. Export at least one fold.")
         self.networks = [network.to(device) for network in networks]
-        self.plan = plan
         self.device = device
-        count = plan.inference.symmetries if symmetries is None else symmetries
-        self._average = SymmetricAverage(plan, choose_symmetries(plan, count), device)
-        self._weights = torch.from_numpy(gaussian_weights(plan.patch)).to(device)
+        self._given = plan
+        self._symmetries = plan.inference.symmetries if symmetries is None else symmetries
+        self._use(plan)
+
+    def _use(self, plan: Plan) -> None:
+        """Keep what depends on the patch."""
+        self.plan = plan
+        self._average = SymmetricAverage(plan, choose_symmetries(plan, self._symmetries), self.device)
+        self._weights = torch.from_numpy(gaussian_weights(plan.patch)).to(self.device)
 
     def predict(self, image: Volume, box: Box, progress: Progress | None = None) -> Logits:
         """Blended logits of a box, (C, Z, Y, X), float32. Memory grows with the box, not with the image.
@@ -102,6 +108,9 @@ class Predictor:
         """
         if not (box.size and image.box.contains(box)):
             raise ValueError(f"{image.source}: box {box} is empty or not inside {image.box}")
+        window = window_plan(self._given, image.shape)
+        if window.patch != self.plan.patch:
+            self._use(window)
         patches = patches_meeting(image.shape, self.plan, box)
         region = Box(
             (patches[0].start[0], patches[0].start[1], patches[0].start[2]),

@@ -6,6 +6,7 @@ from pytc_auto.data.intensity import normalize
 from pytc_auto.errors import DataError, ModelError
 from pytc_auto.geometry import Box, blocks, patch_grid
 from pytc_auto.inference.gaussian import gaussian_weights
+from pytc_auto.inference.thin import window_plan
 from pytc_auto.inference.window import patches_meeting, predict_box
 from pytc_auto.io.predictions import to_uint8
 from pytc_auto.io.volume import ArrayVolume
@@ -62,6 +63,7 @@ def a_network(plan, seed=0):
 
 def slow_blend(networks, image_zyx, plan):
     """Every patch of the grid on the padded, normalized volume, summed in float64."""
+    plan = window_plan(plan, image_zyx.shape)
     values = normalize(image_zyx, plan.intensity)
     pad = [(0, max(0, p - n)) for p, n in zip(plan.patch, values.shape, strict=True)]
     values = np.pad(values, pad, mode="reflect")

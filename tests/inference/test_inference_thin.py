@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from pytc_auto.geometry import Box
+from pytc_auto.inference.thin import window_plan
+from pytc_auto.inference.window import predict_box
+from pytc_auto.io.volume import ArrayVolume
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch", "window"),
+    [
+        ((40, 250, 250), (72, 72, 72), (40, 96, 96)),
+        ((250, 40, 250), (72, 72, 72), (96, 40, 96)),
+        ((72, 250, 250), (72, 72, 72), (72, 72, 72)),
+        ((45, 60, 400), (72, 72, 72), (46, 60, 134)),
+        ((5, 80, 300), (16, 96, 96), (6, 80, 300)),
+        ((9, 11, 13), (16, 16, 16), (10, 12, 14)),
+    ],
+)
+def test_a_thin_volume_keeps_its_extent_and_the_window_its_voxels(make_plan, shape, patch, window):
+    plan = make_plan(patch=patch)
+    assert window_plan(plan, shape).patch == window
+
+
+class Local(torch.nn.Module):
+    """Knows what it was shown."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+        self.seen = []
+
+    def forward(self, image):
+        self.seen.append(tuple(image.shape[2:]))
+        return image.expand(-1, self.channels, -1, -1, -1)
+
+
+@pytest.mark.parametrize("symmetries", [1, 8])
+def test_no_voxel_is_mirrored_where_the_extent_divides(make_plan, symmetries):
+    plan = make_plan(patch=(16, 16, 16), symmetries=symmetries)
+    image = np.random.default_rng(0).integers(20, 230, (4, 24, 40)).astype(np.uint8)
+    network = Local(plan.channels)
+    logits = predict_box([network], ArrayVolume(image), plan, Box.of_shape(image.shape))
+    assert set(network.seen) == {(4, 24, 32)}
+    inside = logits[-1]
+    low, high = plan.intensity.clip
+    subtract, divide = plan.intensity.scale
+    np.testing.assert_allclose(inside, (np.clip(image, low, high) - subtract) / divide, atol=1e-4)
+
+
+def test_blocks_of_a_thin_volume_equal_the_whole(make_plan):
+    plan = make_plan(patch=(16, 16, 16))
+    image = ArrayVolume(np.random.default_rng(1).integers(20, 230, (6, 50, 45)).astype(np.uint8))
+    torch.manual_seed(0)
+    network = torch.nn.Conv3d(1, plan.channels, 3, padding=1)
+    whole = predict_box([network], image, plan, image.box)
+    part = predict_box([network], image, plan, Box((1, 13, 7), (5, 40, 31)))
+    np.testing.assert_allclose(part, whole[:, 1:5, 13:40, 7:31], atol=1e-4)
