@@ -21,6 +21,8 @@ MOST_FLOOR_VOXELS = 160
 """On very fine grids the least field of view gives way to memory."""
 LEAST_VOXELS = 32
 """On very coarse grids a patch is still a picture."""
+MOST_OF_VOLUME = 0.75
+"""A patch as deep as its stack shows section 1 at depth 1 always; where its labels are blank, depth 1 is never learned."""
 LEAST_SECTIONS = 16
 LEAST_SECTIONS_ANISOTROPIC = 8
 VERY_ANISOTROPIC = 6.0
@@ -99,11 +101,16 @@ def _shrink(voxel_size_nm: ZyxFloat, sizes: Sequence[float], floors: Sequence[fl
 
 def _candidate(voxel_size_nm: ZyxFloat, extent: Zyx | None, sizes: Sequence[float], width: int, device: str) -> Candidate:
     """Clip to the volume, choose the topology, round to what it divides by."""
-    room = extent or zyx([2**31] * 3)
+    room = zyx([_room(n) for n in extent]) if extent else zyx([2**31] * 3)
     clipped = [min(n, float(e)) for n, e in zip(sizes, room, strict=True)]
     topology = choose_topology(voxel_size_nm, (clipped[0], clipped[1], clipped[2]))
     patch = zyx([_divisible(n, e, d) for n, e, d in zip(clipped, room, topology.divisor, strict=True)])
     return Candidate(patch, _network(topology, width, MOST_FEATURES[device]))
+
+
+def _room(extent: int) -> int:
+    """The longest patch in a volume: it must lie in several places, or each section is learned at one depth only."""
+    return extent if extent <= LEAST_SECTIONS_ANISOTROPIC else max(LEAST_SECTIONS_ANISOTROPIC, int(MOST_OF_VOLUME * extent))
 
 
 def _divisible(size: float, extent: int, divisor: int) -> int:
