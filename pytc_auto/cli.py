@@ -141,6 +141,8 @@ def train(
     console = _console()
     for number, scores in sorted(done.scores.items()):
         console.print(score_table(scores, f"Validation, fold {number} (chosen by {done.metric})"))
+    if done.refit:
+        console.print("The exported weights then learned from all labelled data, the held-out part included.")
     if done.stopped_early:
         console.print("[yellow]Note:[/] stopped early, as --max-time asked.")
     console.print(f"Model: {done.run.model}\nNext: pytc predict VOLUME --model {done.run.model} -o OUT")

@@ -107,7 +107,15 @@ def small_plan(**fields) -> Plan:
         "network": UNET,
         "precision": "fp32",
         "heads": [AFFINITIES, FOREGROUND],
-        "sampling": {"batch": 1, "accumulate": 1, "steps": 10, "validate_every": 4, "foreground_share": 0.0, "seed": 7},
+        "sampling": {
+            "batch": 1,
+            "accumulate": 1,
+            "steps": 10,
+            "validate_every": 4,
+            "refit_steps": 0,
+            "foreground_share": 0.0,
+            "seed": 7,
+        },
         "augmentation": {"symmetries": 1, "effects": NO_EFFECTS},
         "optimizer": {
             "kind": "adamw",

@@ -38,7 +38,7 @@ def quick(monkeypatch):
             patch=patch,
             heads=heads,
             network=plan.network.replace(features=[4 * 2 ** min(i, 2) for i in range(len(plan.network.features))]),
-            sampling=plan.sampling.replace(steps=4, validate_every=2),
+            sampling=plan.sampling.replace(steps=4, validate_every=2, refit_steps=2),
             augmentation=plan.augmentation.replace(symmetries=1),
             folds=plan.folds.replace(guard=4) if plan.folds.kind == "slab" else plan.folds,
             inference=plan.inference.replace(block=tuple(2 * n for n in patch)),

@@ -46,8 +46,13 @@ def divide(folds: Folds, shapes: Sequence[Zyx], fold: int) -> Division:
     return division
 
 
+def everything(shapes: Sequence[Zyx]) -> Division:
+    """All volumes to train on, none held out."""
+    return Division(tuple(Region(i, Box.of_shape(shape)) for i, shape in enumerate(shapes)), ())
+
+
 def _by_volume(folds: VolumeFolds, shapes: Sequence[Zyx], fold: int) -> Division:
-    regions = [Region(i, Box.of_shape(shape)) for i, shape in enumerate(shapes)]
+    regions = everything(shapes).training
     held_out = [i % folds.count == fold for i in range(len(shapes))]
     return Division(
         training=tuple(r for r, held in zip(regions, held_out, strict=True) if not held),

@@ -18,15 +18,25 @@ from pytc_auto.schema.plan import Plan
 MEMORY_FOR_DATA = 4e9
 TUNING_SHARE = 0.15
 """Share of ``--max-time`` kept for the last validation, tuning and export."""
+EXPORT_SHARE = 0.03
+"""Share of what is left of it after the fold that is kept for the export."""
+WEIGHTS, REFITTED = "weights.safetensors", "refitted.safetensors"
+"""Of a fold: as they were scored, and after the refit."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What ``pytc train`` made."""
+    """What ``pytc train`` made.
+
+    Attributes:
+        scores: Of each fold on its held-out data.
+        refit: Whether the exported weights learned from the held-out data, too, after that.
+    """
 
     run: Run
     scores: dict[int, dict[str, float]]
     metric: str
+    refit: bool
     seconds: float
     stopped_early: bool
 
@@ -58,9 +68,11 @@ def train(
     stopped = False
     for number in _folds(plan, fold):
         stopped |= _train_fold(run, plan, number, max_seconds, say)
+    if fold != "all" and plan.sampling.refit_steps and not stopped:
+        stopped = _refit(run, plan, fold, max_seconds and max_seconds + started - time.monotonic(), say)
     say("Exporting the model")
     scores = export(run, plan)
-    return Trained(run, scores.folds, scores.metric, time.monotonic() - started, stopped)
+    return Trained(run, scores.folds, scores.metric, scores.refit, time.monotonic() - started, stopped)
 
 
 def _folds(plan: Plan, fold: int | Literal["all"]) -> list[int]:
@@ -83,7 +95,7 @@ def _train_fold(run: Run, plan: Plan, number: int, max_seconds: float | None, sa
     from pytc_auto.training.fit import best_weights, fit
 
     folder = run.fold(number)
-    if (folder / "scores.json").is_file() and (folder / "weights.safetensors").is_file():
+    if (folder / "scores.json").is_file() and (folder / WEIGHTS).is_file():
         say(f"Fold {number} is trained already")
         return False
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
@@ -98,8 +110,44 @@ def _train_fold(run: Run, plan: Plan, number: int, max_seconds: float | None, sa
     load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
     say("Tuning the decoder on held-out data")
     trials = _tune(held_out, network, folder)
-    save_weights(network, folder / "weights.safetensors")
+    save_weights(network, folder / WEIGHTS)
     _scores(plan, {number: trials}).save(folder / "scores.json")
+    return fitted.stopped_early
+
+
+def _refit(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Callable[[str], None]) -> bool:
+    """Go on from a fold's weights on all labelled data. Tells whether the time ended it; then the fold's weights stay the best.
+
+    The fold has chosen the decoder. One volume is often all there is, and what is held out of it, guard included, is a part of
+    the tissue that the network would never see.
+    """
+    from pytorch_lightning import seed_everything
+
+    from pytc_auto.data.folds import everything
+    from pytc_auto.data.module import ConnectomicsDataModule
+    from pytc_auto.data.volumes import open_volumes
+    from pytc_auto.models.build import build_network
+    from pytc_auto.models.weights import load_state, load_weights, save_weights
+    from pytc_auto.training.fit import best_weights, fit
+
+    folder = run.fold(number)
+    if (folder / REFITTED).is_file():
+        say("It is refitted on all labelled data already")
+        return False
+    deadline = time.monotonic() + max_seconds * (1 - EXPORT_SHARE) if max_seconds is not None else None
+    sampling = plan.sampling
+    seed = sampling.seed + plan.folds.count + number
+    shorter = plan.replace(sampling=sampling.replace(steps=sampling.refit_steps, seed=seed))
+    seed_everything(seed, workers=False, verbose=False)
+    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA)
+    network = build_network(plan)
+    load_weights(network, folder / WEIGHTS)
+    say(f"Refitting on all labelled data: {sampling.refit_steps} steps")
+    data = ConnectomicsDataModule(volumes, shorter, everything([v.shape for v in volumes]), workers=_workers())
+    fitted = fit(shorter, network, data, folder / "refit", validate=None, deadline=deadline)
+    if not fitted.stopped_early:
+        load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
+        save_weights(network, folder / REFITTED)
     return fitted.stopped_early
 
 
@@ -123,31 +171,37 @@ def _tune(held_out: HeldOut, network: object, folder: Path) -> list[Trial]:
     return trials
 
 
-def _scores(plan: Plan, folds: Mapping[int, Sequence[Trial]]) -> ModelScores:
+def _scores(plan: Plan, folds: Mapping[int, Sequence[Trial]], *, refit: bool = False) -> ModelScores:
     """The scores of the best trial over all folds, fold by fold, and the whole search."""
     joined = mean_trials(list(folds.values()))
     best = joined.index(best_of(joined))
     search: list[dict[str, float | str]] = [
         {"kind": t.choice.kind, **t.choice.parameters, "merit": t.merit, **t.scores} for t in joined
     ]
-    return ModelScores(metric=plan.decoder.metric, folds={n: dict(t[best].scores) for n, t in folds.items()}, search=search)
+    fold_scores = {n: dict(t[best].scores) for n, t in folds.items()}
+    return ModelScores(metric=plan.decoder.metric, refit=refit, folds=fold_scores, search=search)
 
 
 def export(run: Run, plan: Plan) -> ModelScores:
-    """Write the model folder from all folds that are trained; it is replaced whole."""
+    """Write the model folder from all folds that are trained; it is replaced whole.
+
+    A single fold is exported as it was refitted on all data. Several folds together have seen all data; each stays as it was
+    scored.
+    """
     import shutil
 
     from pytc_auto.schema.model import DecoderChoice
 
     done = {n: run.fold(n) for n in range(plan.folds.count) if (run.fold(n) / "scores.json").is_file()}
     folds = {n: _trials(ModelScores.load(folder / "scores.json"), plan) for n, folder in done.items()}
-    scores = _scores(plan, folds)
+    refit = len(done) == 1 and all((folder / REFITTED).is_file() for folder in done.values())
+    scores = _scores(plan, folds, refit=refit)
     partial = run.folder / ".model.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     plan.save(partial / "plan.yaml")
     for number, folder in done.items():
-        shutil.copyfile(folder / "weights.safetensors", partial / f"fold_{number}.safetensors")
+        shutil.copyfile(folder / (REFITTED if refit else WEIGHTS), partial / f"fold_{number}.safetensors")
     choice: DecoderChoice = best_of(mean_trials(list(folds.values()))).choice
     choice.save(partial / "decoder.json")
     scores.save(partial / "scores.json")

@@ -15,6 +15,7 @@ from pytc_auto.schema.plan import Folds, Machine, SlabFolds
 LEAST_STEPS = 1500
 WANTED_STEPS = {"cpu": 4000, "cuda": 20000}
 UNLIMITED_STEPS = 50000
+UNLIMITED_VALIDATIONS = 20
 LEAST_WIDTH = 8
 MEMORY_SHARE = 0.7
 STARTUP_SECONDS = 30.0
@@ -26,20 +27,36 @@ TUNING_VALIDATIONS = 2.0
 MOST_VALIDATIONS = 8
 LEAST_VALIDATIONS = 3
 VALIDATION_SHARE = 0.15
+REFIT_FROM = 0.25
+"""A single fold that leaves out this share of the labelled voxels, guard included, is refitted on all of them."""
+REFIT_SHARE = 1 / 3
+"""Of all steps."""
 BATCHES = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What fits: batch, steps, and how often to validate."""
+    """What fits: batch, steps, and how often to validate.
+
+    Attributes:
+        refit_steps: On all data, after the fold.
+        left_out: Share of the labelled voxels that the fold does not learn from.
+    """
 
     candidate: Candidate
     batch: int
-    steps: int
+    fold_steps: int
+    refit_steps: int
     validate_every: int
+    left_out: float | None
     seconds_per_step: float
     validation_seconds: float
     bytes: int
+
+    @property
+    def steps(self) -> int:
+        """Of fold and refit together."""
+        return self.fold_steps + self.refit_steps
 
 
 def fit_memory(candidate: Candidate, channels: int, machine: Machine) -> int | None:
@@ -56,13 +73,25 @@ def schedule(candidate: Candidate, batch: int, channels: int, machine: Machine, 
     step = machine.seconds_per_step * relative_work(candidate.network, candidate.patch, channels, batch)
     size = memory_bytes(candidate.network, candidate.patch, channels, batch)
     validation = _validation_seconds(candidate, step / batch, folds, extent)
-    if machine.seconds is None:
-        return Schedule(candidate, batch, UNLIMITED_STEPS, UNLIMITED_STEPS // 20, step, validation, size)
-    room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
-    validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
-    steps = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
-    every = max(1, steps // validations)
-    return Schedule(candidate, batch, steps // every * every, every, step, validation, size)
+    left_out = _left_out(folds, extent)
+    validations, steps = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS
+    if machine.seconds is not None:
+        room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
+        validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
+        steps = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
+    refit = int(steps * REFIT_SHARE) if left_out is None or left_out >= REFIT_FROM else 0
+    every = max(1, (steps - refit) // validations)
+    return Schedule(
+        candidate,
+        batch,
+        fold_steps=(steps - refit) // every * every,
+        refit_steps=refit // every * every,
+        validate_every=every,
+        left_out=left_out,
+        seconds_per_step=step,
+        validation_seconds=validation,
+        bytes=size,
+    )
 
 
 def choose(
@@ -116,6 +145,16 @@ def _refusal(last: Schedule | None, machine: Machine) -> str:
         f"--max-time {(machine.seconds or 0) / 60:.1f}m is too little for this data set: "
         f"{last.steps} steps fit, {LEAST_STEPS} are the least. Give at least {math.ceil(needed / 60)}m."
     )
+
+
+def _left_out(folds: Folds, extent: Zyx | None) -> float | None:
+    """Share of the labelled voxels that the first fold does not learn from; None where the extent of the volumes is not known."""
+    if not isinstance(folds, SlabFolds):
+        return 1 / folds.count
+    if extent is None:
+        return None
+    held = 1 / folds.count if folds.count > 1 else 1 - folds.train
+    return min(1.0, held + folds.guard / extent["zyx".index(folds.axis)])
 
 
 def _validation_seconds(candidate: Candidate, step: float, folds: Folds, extent: Zyx | None) -> float:

@@ -121,7 +121,7 @@ def _after_patch(ground: _Ground, fit: Schedule) -> dict[str, Decision[object]]:
         "heads": heads,
         "sampling": _sampling(ground, fit),
         "augmentation": choose_augmentation(fingerprint, size, order),
-        "optimizer": _optimizer(fit.steps),
+        "optimizer": _optimizer(fit.fold_steps),
         "folds": choose_folds(fingerprint, ground.extent, patch),
         "inference": choose_inference(machine, patch, sum(head.channels for head in heads.value), order),
         "decoder": choose_decoder(fingerprint, ground.task),
@@ -156,12 +156,19 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
     rarest = _rarest_share(ground)
     share = 0.0 if rarest is None or rarest >= RARE_CLASS else 0.5
     sampling = Sampling(
-        batch=fit.batch, accumulate=1, steps=fit.steps, validate_every=fit.validate_every, foreground_share=share, seed=0
+        batch=fit.batch,
+        accumulate=1,
+        steps=fit.fold_steps,
+        validate_every=fit.validate_every,
+        refit_steps=fit.refit_steps,
+        foreground_share=share,
+        seed=0,
     )
     numbers: Numbers = {
         "seconds_per_step": rounded(fit.seconds_per_step),
         "validation_seconds": rounded(fit.validation_seconds),
         "seconds": ground.machine.seconds,
+        "left_out_share": round(fit.left_out, 3) if fit.left_out is not None else None,
         "rarest_share": rounded(rarest) if rarest is not None else None,
         "foreground_fraction": facts.foreground_fraction if facts else None,
     }

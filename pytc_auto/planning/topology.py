@@ -32,7 +32,7 @@ class Topology:
 
 
 def choose_topology(voxel_size_nm: ZyxFloat, patch: ZyxFloat | Zyx) -> Topology:
-    """Pool and convolve an axis when the others have caught up with its voxel size.
+    """Pool and convolve an axis when the others have caught up with its voxel size; from then on it is always convolved.
 
     Args:
         voxel_size_nm: Of the working grid.
@@ -41,7 +41,7 @@ def choose_topology(voxel_size_nm: ZyxFloat, patch: ZyxFloat | Zyx) -> Topology:
     spacing, size = list(voxel_size_nm), [float(n) for n in patch]
     poolable = [n >= LEAST_POOLED_AXIS for n in size]
     strides: list[Zyx] = [(1, 1, 1)]
-    kernels = [_kernel(spacing, size)]
+    kernels = [_kernel(spacing, size, (1, 1, 1))]
     while len(strides) < MOST_STAGES:
         axes = [i for i in range(3) if poolable[i] and size[i] / 2 >= LEAST_BOTTLENECK]
         finest = min((spacing[i] for i in axes), default=0.0)
@@ -52,11 +52,12 @@ def choose_topology(voxel_size_nm: ZyxFloat, patch: ZyxFloat | Zyx) -> Topology:
         spacing = [s * n for s, n in zip(spacing, stride, strict=True)]
         size = [s / n for s, n in zip(size, stride, strict=True)]
         strides.append(zyx(stride))
-        kernels.append(_kernel(spacing, size))
+        kernels.append(_kernel(spacing, size, kernels[-1]))
     return Topology(tuple(strides), tuple(kernels))
 
 
-def _kernel(spacing: list[float], size: list[float]) -> Zyx:
-    """3 where the spacing is under twice the finest and there is more than one voxel, else 1."""
+def _kernel(spacing: list[float], size: list[float], finer: Zyx) -> Zyx:
+    """3 where the spacing is under twice the finest and there is more than one voxel, or was at the finer stage; else 1."""
     finest = min(s for s, n in zip(spacing, size, strict=True) if n > 1) if max(size) > 1 else min(spacing)
-    return zyx([3 if s < 2 * finest and n > 1 else 1 for s, n in zip(spacing, size, strict=True)])
+    wide = [n > 1 and (s < 2 * finest or before == 3) for s, n, before in zip(spacing, size, finer, strict=True)]
+    return zyx([3 if w else 1 for w in wide])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from pytc_auto.schema.document import Document
 
 
@@ -20,5 +22,6 @@ class ModelScores(Document):
 
     format_version: Literal[1] = 1
     metric: str
+    refit: bool = Field(description="whether the exported weights learned from the held-out data after these scores were taken")
     folds: dict[int, dict[str, float]]
     search: list[dict[str, float | str]]

@@ -134,6 +134,7 @@ class Sampling(Part):
     accumulate: PositiveInt
     steps: PositiveInt
     validate_every: PositiveInt = Field(description="steps between two validations")
+    refit_steps: NonNegativeInt = Field(description="steps on all labelled data once the fold has chosen the decoder; 0: none")
     foreground_share: Probability = Field(description="share of crops drawn around a rare or foreground voxel")
     seed: NonNegativeInt
 

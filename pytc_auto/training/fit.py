@@ -56,7 +56,7 @@ def fit(
     data: pl.LightningDataModule,
     folder: Path,
     *,
-    validate: Validate,
+    validate: Validate | None,
     deadline: float | None = None,
 ) -> Fitted:
     """Train one fold; the same call again resumes after the last interval.
@@ -66,29 +66,31 @@ def fit(
         network: Fresh; resumed weights are loaded into it.
         data: Gives batches and the numbers of the held-out regions.
         folder: The fold's, for checkpoints and logs.
-        validate: Scores a held-out region.
+        validate: Scores a held-out region; None where nothing is held out.
         deadline: time.monotonic() at which to stop early.
 
     Returns:
-        The best checkpoint and how far the training came.
+        The best checkpoint, without validation the last one, and how far the training came.
     """
     started = time.monotonic()
     module = ConnectomicsModule(network, plan, validate)
     checkpoints = folder / "checkpoints"
-    best = ModelCheckpoint(checkpoints, filename=BEST, monitor="validation/score", mode="max", **SAVING)
     last = ModelCheckpoint(checkpoints, filename=LAST, **SAVING)
+    best = ModelCheckpoint(checkpoints, filename=BEST, monitor="validation/score", mode="max", **SAVING)
     stop = StopAt(deadline if deadline is not None else float("inf"))
     resume = checkpoints / f"{LAST}.ckpt"
     with warnings.catch_warnings():
         _quiet()
-        trainer = _trainer(plan, folder, [best, last, stop])
+        saved = [last] if validate is None else [best, last]
+        trainer = _trainer(plan, folder, [*saved, stop], validated=validate is not None)
         trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume.exists() else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return Fitted(checkpoints / f"{BEST}.ckpt", trainer.global_step, stop.stopped, time.monotonic() - started)
+    chosen = checkpoints / f"{LAST if validate is None else BEST}.ckpt"
+    return Fitted(chosen, trainer.global_step, stop.stopped, time.monotonic() - started)
 
 
-def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback]) -> pl.Trainer:
+def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], *, validated: bool) -> pl.Trainer:
     average = EMAWeightAveraging(decay=plan.optimizer.ema) if plan.optimizer.ema > 0 else None
     return pl.Trainer(
         default_root_dir=folder,
@@ -99,6 +101,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback]) -> pl.Train
         accumulate_grad_batches=plan.sampling.accumulate,
         gradient_clip_val=plan.optimizer.clip_norm,
         num_sanity_val_steps=0,
+        limit_val_batches=None if validated else 0,
         check_val_every_n_epoch=1,
         log_every_n_steps=20,
         enable_model_summary=False,

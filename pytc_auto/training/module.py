@@ -24,10 +24,10 @@ class ConnectomicsModule(pl.LightningModule):
     Args:
         network: (N, 1, Z, Y, X) to logits (N, K, Z, Y, X).
         plan: Heads, losses, optimizer.
-        validate: Scores a held-out region.
+        validate: Scores a held-out region; None where nothing is held out.
     """
 
-    def __init__(self, network: nn.Module, plan: Plan, validate: Validate) -> None:
+    def __init__(self, network: nn.Module, plan: Plan, validate: Validate | None) -> None:
         super().__init__()
         self.network = network
         self.plan = plan
@@ -49,6 +49,7 @@ class ConnectomicsModule(pl.LightningModule):
 
     def validation_step(self, batch: Tensor, _index: int) -> None:
         """Score held-out regions the way ``pytc predict`` does."""
+        assert self._validate is not None
         for region in batch.flatten().tolist():
             scores = self._validate(self.network, int(region))
             self.log_dict(

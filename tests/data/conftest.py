@@ -10,7 +10,7 @@ ALL_EFFECTS = {
     "blur": {"probability": 0.5, "sigma_nm": 6},
     "noise": {"probability": 0.5, "sigma": 0.1},
 }
-SAMPLING = {"batch": 1, "accumulate": 1, "steps": 10, "validate_every": 4, "foreground_share": 0.0, "seed": 7}
+SAMPLING = {"batch": 1, "accumulate": 1, "steps": 10, "validate_every": 4, "refit_steps": 0, "foreground_share": 0.0, "seed": 7}
 OWN = {
     "voxel_size_nm": [12.0, 4.0, 4.0],
     "labels": {"kind": "instances", "background": [0], "unlabeled": [], "erode_nm": 4.0},

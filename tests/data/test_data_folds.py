@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytc_auto.data.folds import divide
+from pytc_auto.data.folds import divide, everything
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import AXES, Box
 from pytc_auto.schema.plan import SlabFolds, VolumeFolds
@@ -74,6 +74,13 @@ def test_all_slabs_together_are_the_volume():
         for region in divide(slabs("z", count=4), [(50, 3, 3)], fold).validation:
             held[region.box.slices[0]] += 1
     assert (held == 1).all()
+
+
+def test_everything_is_every_voxel_of_every_volume():
+    shapes = [(3, 4, 5), (6, 7, 8)]
+    division = everything(shapes)
+    assert [(r.volume, r.box) for r in division.training] == [(i, Box.of_shape(s)) for i, s in enumerate(shapes)]
+    assert division.validation == ()
 
 
 def test_whole_volumes_are_held_out():

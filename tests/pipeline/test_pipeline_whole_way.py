@@ -143,6 +143,8 @@ def test_all_folds_are_exported(tmp_path, neurons):
     done = pytc_auto.train("all", runs=tmp_path, fold="all")
     assert sorted(done.scores) == [0, 1]
     assert (tmp_path / "all/model/fold_1.safetensors").is_file()
+    assert not done.refit
+    assert not (tmp_path / "all/folds/0/refitted.safetensors").exists()
 
 
 def test_early_stop_leaves_a_model(tmp_path, neurons):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -101,6 +102,27 @@ def test_folds_by_the_number_of_volumes_and_the_length_of_one():
     assert (one.axis, one.count, one.train) == ("x", 1, 0.75)
     assert one.guard == make_plan(fingerprint(shape=(100, 110, 120)), CPU).patch[2] // 2
     assert make_plan(fingerprint(shape=(130, 400, 250)), CPU).folds.axis == "y"
+
+
+def test_a_fold_that_leaves_out_much_is_refitted_on_everything():
+    plan = make_plan(fingerprint(), CPU)
+    sampling, left_out = plan.sampling, plan.why["sampling"].numbers["left_out_share"]
+    assert left_out == pytest.approx(0.25 + plan.folds.guard / 250, abs=1e-3)
+    assert sampling.refit_steps == pytest.approx((sampling.steps + sampling.refit_steps) / 3, rel=0.2)
+    assert sampling.refit_steps % sampling.validate_every == sampling.steps % sampling.validate_every == 0
+    assert make_plan(fingerprint(volumes=4), CPU).sampling.refit_steps > 0
+    assert make_plan(fingerprint(shape=None), PRESETS["M"]).sampling.refit_steps > 0
+    many = make_plan(fingerprint(volumes=5), CPU).sampling
+    assert many.refit_steps == 0
+    assert many.steps > sampling.steps
+
+
+def test_an_axis_that_is_convolved_stays_convolved():
+    network = make_plan(mitochondria(), CPU).network
+    for before, after in itertools.pairwise(network.kernels):
+        assert all(b <= a for b, a in zip(before, after, strict=True))
+    assert network.kernels[0] == (1, 3, 3)
+    assert network.kernels[-1] == (3, 3, 3)
 
 
 def test_more_memory_never_shrinks_the_patch():
