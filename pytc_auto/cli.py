@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from pytc_auto.errors import PytcError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pytc_auto.progress import Bars
     from pytc_auto.schema.dataset import Task
     from pytc_auto.schema.plan import Plan
 
@@ -108,16 +108,18 @@ def plan(  # noqa: PLR0913, PLR0917
     """Look at the data, decide everything, explain why."""
     from pytc_auto.pipeline.planning import plan as make
 
-    made = make(
-        dataset,
-        name=name,
-        runs=runs,
-        voxel_size_nm=voxel_size,
-        task=TASKS[task],
-        size=size.value if size else None,
-        max_seconds=max_time,
-        say=_say,
-    )
+    with _bars() as bars:
+        made = make(
+            dataset,
+            name=name,
+            runs=runs,
+            voxel_size_nm=voxel_size,
+            task=TASKS[task],
+            size=size.value if size else None,
+            max_seconds=max_time,
+            say=bars.say,
+            progress=bars,
+        )
     console = _console()
     console.print(_plan_table(made.plan))
     for remark in made.remarks:
@@ -137,7 +139,9 @@ def train(
     """Run the plan; the same command again resumes. Exports one model folder."""
     from pytc_auto.pipeline.training import train as run
 
-    done = run(what, runs=runs, fold="all" if fold == "all" else int(fold), max_seconds=max_time, say=_say)
+    number: Any = fold if fold == "all" else int(fold)
+    with _bars() as bars:
+        done = run(what, runs=runs, fold=number, max_seconds=max_time, say=bars.say, progress=bars)
     console = _console()
     for number, scores in sorted(done.scores.items()):
         console.print(score_table(scores, f"Validation, fold {number} (chosen by {done.metric})"))
@@ -158,19 +162,9 @@ def predict(  # noqa: PLR0917
     force: Annotated[bool, typer.Option("--force", help="go on although the voxel size differs from the training's")] = False,
 ) -> None:
     """Segment volumes of any size; the same command again resumes."""
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
     from pytc_auto.pipeline.prediction import predict as run
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=_console()) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(what: str, share: float) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=1.0)
-            bar.update(tasks[what], completed=share)
-
+    with _bars() as bars:
         made = run(
             volumes,
             model=model,
@@ -178,7 +172,7 @@ def predict(  # noqa: PLR0917
             voxel_size_nm=voxel_size,
             keep_predictions=keep_predictions,
             force=force,
-            progress=progress,
+            progress=bars,
         )
     for path in made:
         _console().print(f"Segmentation: {path / 'labels' / 'segmentation'}\nPicture: {path / '.pytc' / 'preview.png'}")
@@ -193,7 +187,9 @@ def evaluate(
     """Score a segmentation against labels."""
     from pytc_auto.pipeline.evaluation import evaluate as run
 
-    _console().print(score_table(run(segmentation, labels, json_file=json), f"{segmentation} against {labels}"))
+    with _bars() as bars:
+        scores = run(segmentation, labels, json_file=json, progress=bars)
+    _console().print(score_table(scores, f"{segmentation} against {labels}"))
 
 
 @app.command()
@@ -203,7 +199,8 @@ def demo(
     """The whole way on synthetic tissue: plan, train, predict, evaluate."""
     from pytc_auto.pipeline.demo import demo as run
 
-    done = run(out, say=_say)
+    with _bars() as bars:
+        done = run(out, say=bars.say, progress=bars)
     console = _console()
     console.print(_plan_table(done.planned.plan))
     console.print(score_table(done.scores, "A volume that training never saw"))
@@ -275,4 +272,7 @@ def _console(*, stderr: bool = False) -> Any:
     return console if console.is_terminal else Console(stderr=stderr, width=PLAIN_WIDTH)
 
 
-_say: Callable[[str], None] = lambda what: _console().print(f"[bold]{_escaped(what)}[/]")  # noqa: E731
+def _bars() -> Bars:
+    from pytc_auto.progress import Bars
+
+    return Bars(_console())

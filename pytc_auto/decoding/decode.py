@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,7 +22,7 @@ from pytc_auto.errors import PlanError
 from pytc_auto.geometry import AXES, Zyx
 from pytc_auto.io.predictions import channel_slices, probabilities
 from pytc_auto.schema.model import DecoderChoice
-from pytc_auto.schema.plan import ClassLabels, Plan
+from pytc_auto.schema.plan import ClassLabels, Decoder, Plan
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -93,6 +94,11 @@ def candidates(stored_czyx: Stored, plan: Plan) -> Iterator[tuple[DecoderChoice,
         grid = {parameter: plan.decoder.grid.get(parameter, [default]) for parameter, default in kind.defaults.items()}
         for parameters, segmentation in kind.run(stored_czyx, plan, grid):
             yield DecoderChoice(kind=name, parameters=parameters), segmentation
+
+
+def combinations(decoder: Decoder) -> int:
+    """How many candidates a plan's decoders and grid make."""
+    return sum(math.prod(len(decoder.grid.get(name, [0])) for name in KINDS[kind].defaults) for kind in decoder.kinds)
 
 
 def _refuse_unknown(given: Mapping[str, object], known: Mapping[str, object], where: str) -> None:

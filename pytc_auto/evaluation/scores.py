@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from pytc_auto.evaluation.rand import adapted_rand
 from pytc_auto.evaluation.voi import voi
 from pytc_auto.geometry import Zyx, blocks
 from pytc_auto.io.volume import Volume
+from pytc_auto.progress import Progress, silent, walked
 
 Kind = Literal["instances", "classes"]
 Metric = Literal["voi", "dice", "ap"]
@@ -53,7 +54,7 @@ def score_volumes(
     segmentation: Volume,
     truth: Volume,
     kind: Kind | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> dict[str, float]:
     """All scores of two volumes, read block by block; memory is bounded by the block and the number of ids.
 
@@ -61,7 +62,7 @@ def score_volumes(
         segmentation: Instance ids or raw class values.
         truth: The same shape.
         kind: What the labels are; None: found by :func:`guess_kind`.
-        progress: Called after every block with the blocks done and the blocks in all.
+        progress: Told after every block.
 
     Raises:
         DataError: The shapes differ, labels are not whole numbers from 0, or truth has no instance.
@@ -105,16 +106,13 @@ def figure_of_merit(scores: dict[str, float], metric: Metric) -> float:
     return scores["mean_foreground_dice" if metric == "dice" else "ap"]
 
 
-def _table_of_blocks(segmentation: Volume, truth: Volume, progress: Callable[[int, int], None] | None) -> Contingency:
+def _table_of_blocks(segmentation: Volume, truth: Volume, progress: Progress) -> Contingency:
     """The sum over blocks; tables are merged once they outgrow the sum, so that merging stays cheap with many blocks."""
     table, waiting = Contingency.empty(), list[Contingency]()
-    parts = list(blocks(truth.box, BLOCK))
-    for done, box in enumerate(parts, 1):
+    for box in walked("comparing", progress, list(blocks(truth.box, BLOCK))):
         waiting.append(contingency(segmentation.read(box), truth.read(box)))
         if sum(len(t.counts) for t in waiting) > len(table.counts):
             table, waiting = total([table, *waiting]), []
-        if progress is not None:
-            progress(done, len(parts))
     return total([table, *waiting])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,14 @@ class GrayValues:
     section_std: Floats
 
 
-def read_gray_values(image: Volume, boxes: Sequence[Box], axis: int, rng: np.random.Generator) -> GrayValues:
+def read_gray_values(
+    image: Volume,
+    boxes: Sequence[Box],
+    axis: int,
+    rng: np.random.Generator,
+    *,
+    walk: Callable[[Sequence[Box]], Iterable[Box]] = iter,
+) -> GrayValues:
     """Read an image box by box.
 
     Args:
@@ -46,11 +53,12 @@ def read_gray_values(image: Volume, boxes: Sequence[Box], axis: int, rng: np.ran
         boxes: Where to read; they do not overlap.
         axis: The cutting axis.
         rng: Draws the values that are kept of an image that is not of 8 or 16 bit integers.
+        walk: Gives the boxes one after another; it may tell how far the reading is.
     """
     kept = _Counts(image.dtype) if _countable(image.dtype) else _Draws(sum(b.size for b in boxes), rng)
     moments = np.zeros((3, image.shape[axis]))
     center = None
-    for box in boxes:
+    for box in walk(boxes):
         block = _plain(image.read(box))
         kept.add(block)
         for section, values in _sections(block, box, axis):

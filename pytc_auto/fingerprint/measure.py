@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -16,13 +17,12 @@ from pytc_auto.fingerprint.sections import blank_images, blank_label_sections, s
 from pytc_auto.geometry import Zyx, ZyxFloat, cutting_axis
 from pytc_auto.io.open import open_volume
 from pytc_auto.io.volume import Volume, in_memory
+from pytc_auto.progress import Progress, silent, walked
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.fingerprint import Fingerprint, VolumeFacts
 
 HELD_BYTES = 2**29
 LITTLE_FOREGROUND = 0.01
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Measured:
     read: int
 
 
-def measure(dataset: Dataset, *, seed: int = 0, name: str | None = None, progress: Progress | None = None) -> Fingerprint:
+def measure(dataset: Dataset, *, seed: int = 0, name: str | None = None, progress: Progress = silent) -> Fingerprint:
     """Measure a data set.
 
     Images up to 256 Mi voxels and labels up to 128 Mi are read whole, larger ones in seeded boxes. Of an object in such a
@@ -48,27 +48,29 @@ def measure(dataset: Dataset, *, seed: int = 0, name: str | None = None, progres
         dataset: Where the volumes are.
         seed: Chooses boxes and random values; the same seed gives the same fingerprint.
         name: Of the fingerprint; the data folder's by default.
-        progress: Told what is being read and the share that is done.
+        progress: Told what is being read.
 
     Raises:
         DataError: A volume cannot be read, or its labels are zero everywhere.
     """
     rng = np.random.default_rng(seed)
     size = _median_voxel_size([e.voxel_size_nm for e in dataset.volumes])
-    tell = progress or (lambda _what, _share: None)
     found = []
-    for number, entry in enumerate(dataset.volumes):
-        tell(entry.name, number / len(dataset.volumes))
+    for entry in dataset.volumes:
         image = open_volume(entry.image, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
         labels = entry.labels and open_volume(entry.labels, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
         unlabeled = Unlabeled(dataset.unlabeled, cutting_axis(size), entry.unlabeled_sections)
-        found.append(measure_volume(entry, image, labels or None, unlabeled, rng))
-    tell("done", 1.0)
+        found.append(measure_volume(entry, image, labels or None, unlabeled, rng, progress))
     return _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
 
 
-def measure_volume(
-    entry: VolumeEntry, image: Volume, labels: Volume | None, unlabeled: Unlabeled, rng: np.random.Generator
+def measure_volume(  # noqa: PLR0917
+    entry: VolumeEntry,
+    image: Volume,
+    labels: Volume | None,
+    unlabeled: Unlabeled,
+    rng: np.random.Generator,
+    progress: Progress = silent,
 ) -> Measured:
     """Measure one volume.
 
@@ -78,16 +80,19 @@ def measure_volume(
         labels: Of the same shape, or None.
         unlabeled: What is known not to be labelled; blank sections are added to it.
         rng: Chooses boxes and random values.
+        progress: Told what is being read.
 
     Raises:
         DataError: The labels are zero everywhere.
     """
     axis = unlabeled.axis
     boxes = image_boxes(image.shape, rng)
-    gray = read_gray_values(image, boxes, axis, rng)
+    gray = read_gray_values(image, boxes, axis, rng, walk=partial(walked, f"{entry.name}, image", progress))
     read = sum(b.size for b in boxes)
     if labels is None:
         return Measured(entry.name, image.shape, entry.voxel_size_nm, gray, None, [], read)
+    what = f"{entry.name}, labels"
+    progress(what, 0, 0)
     labels = in_memory(labels, HELD_BYTES)
     foreground = section_foreground(labels, label_columns(labels.shape, axis, rng), axis, unlabeled.values)
     if not foreground.any():
@@ -97,7 +102,7 @@ def measure_volume(
         blank |= set(blank_label_sections(labels, axis, foreground, blank_images(gray)))
     unlabeled = Unlabeled(unlabeled.values, axis, sorted(blank))
     regions = label_boxes(labels.shape, rng)
-    tables = [read_labels(labels, box, unlabeled, entry.voxel_size_nm, rng) for box in regions]
+    tables = [read_labels(labels, box, unlabeled, entry.voxel_size_nm, rng) for box in walked(what, progress, regions)]
     read += sum(b.size for b in regions)
     return Measured(entry.name, image.shape, entry.voxel_size_nm, gray, tables, sorted(blank), read)
 

@@ -12,6 +12,7 @@ from pytc_auto.pipeline.evaluation import evaluate
 from pytc_auto.pipeline.planning import Planned, plan
 from pytc_auto.pipeline.prediction import predict
 from pytc_auto.pipeline.training import train
+from pytc_auto.progress import Progress, silent
 
 VOXEL_SIZE_NM = (12.0, 12.0, 12.0)
 TRAIN_SHAPE: Zyx = (128, 192, 192)
@@ -29,13 +30,20 @@ class Demonstrated:
     picture: Path
 
 
-def demo(out: str | Path = "demo", *, seconds: float = SECONDS, say: Callable[[str], None] = lambda _: None) -> Demonstrated:
+def demo(
+    out: str | Path = "demo",
+    *,
+    seconds: float = SECONDS,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
+) -> Demonstrated:
     """Generate two volumes of synthetic tissue, learn from one, segment the other, score it.
 
     Args:
         out: Folder for data, run and result.
         seconds: For the training.
         say: Told what is being done.
+        progress: Told how far a step is.
 
     Raises:
         OutputError: The folder exists already.
@@ -46,12 +54,12 @@ def demo(out: str | Path = "demo", *, seconds: float = SECONDS, say: Callable[[s
     say("Growing synthetic tissue")
     write_phantom(out / "data" / "train", "tissue", TRAIN_SHAPE, seed=1)
     write_phantom(out / "data" / "test", "unseen", TEST_SHAPE, seed=2)
-    planned = plan(out / "data" / "train", name="demo", runs=out / "runs", max_seconds=seconds, say=say)
-    train(planned.run.plan_file, say=say)
+    planned = plan(out / "data" / "train", name="demo", runs=out / "runs", max_seconds=seconds, say=say, progress=progress)
+    train(planned.run.plan_file, say=say, progress=progress)
     image, labels = out / "data/test/images/unseen.h5", out / "data/test/labels/unseen.h5"
     say("Segmenting the unseen volume")
-    predict([image], model=planned.run.model, out=out / "unseen_segmented.zarr", keep_predictions=True)
-    scores = evaluate(out / "unseen_segmented.zarr", labels, json_file=out / "scores.json")
+    predict([image], model=planned.run.model, out=out / "unseen_segmented.zarr", keep_predictions=True, progress=progress)
+    scores = evaluate(out / "unseen_segmented.zarr", labels, json_file=out / "scores.json", progress=progress)
     picture = planned.run.folder / "unseen.png"
     _picture(planned, image, labels, out / "unseen_segmented.zarr", picture)
     return Demonstrated(out, planned, scores, picture)

@@ -16,6 +16,7 @@ from pytc_auto.pipeline.runs import Run
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
+from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import Dataset, Task
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Machine, Plan
@@ -46,6 +47,7 @@ def plan(  # noqa: PLR0913
     size: str | None = None,
     max_seconds: float | None = None,
     say: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> Planned:
     """Look at a data set and decide everything.
 
@@ -58,6 +60,7 @@ def plan(  # noqa: PLR0913
         size: S, M or L: plan for a fixed machine instead of this one.
         max_seconds: Wall clock for one fold, everything included.
         say: Told what is being done.
+        progress: Told how far the reading of the volumes is.
 
     Raises:
         DataError: The data set cannot be read.
@@ -71,7 +74,7 @@ def plan(  # noqa: PLR0913
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
     dataset = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    fingerprint = measure(dataset, name=run.name)
+    fingerprint = measure(dataset, name=run.name, progress=progress)
     dataset = _with_blank_sections(dataset, fingerprint)
     if size is not None:
         machine = PRESETS[size].replace(seconds=max_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pytc_auto.io.open import open_volume
 from pytc_auto.io.predictions import LOGIT_SCALE
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.device import device
+from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
@@ -23,7 +24,6 @@ from pytc_auto.schema.plan import Plan
 SEGMENTATION = "segmentation"
 STATE = ".pytc"
 SAME_VOXEL = 0.05
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def predict(  # noqa: PLR0913
     voxel_size_nm: ZyxFloat | None = None,
     keep_predictions: bool = False,
     force: bool = False,
-    progress: Progress = lambda _what, _share: None,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Segment volumes; the same call resumes, a different one on the same output is refused.
 
@@ -89,7 +89,7 @@ def predict(  # noqa: PLR0913
         voxel_size_nm: (z, y, x), where a volume does not tell.
         keep_predictions: Keep the network's output beside the segmentation.
         force: Go on although the voxel size differs from the one the model was trained on.
-        progress: Told what is being done and the share that is done.
+        progress: Told how far each volume is.
 
     Returns:
         The output of each volume.
@@ -245,12 +245,12 @@ def _run(job: Job, networks: list[Any], progress: Progress) -> None:
         predictions,
         ledger=ledger,
         device=device(),
-        progress=lambda share: progress("predicting", share),
+        progress=lambda share: progress(f"predicting {job.path.name}", share * image.box.size, image.box.size),
     )
-    progress("decoding", 0.0)
+    progress(f"decoding {job.path.name}", 0, 0)
     _decode(job, predictions)
     add_pyramid(target / "labels" / SEGMENTATION, kind="labels")
-    progress("decoding", 1.0)
+    progress(f"decoding {job.path.name}", image.box.size, image.box.size)
     if job.keep_predictions:
         add_pyramid(target, kind="image")
     else:

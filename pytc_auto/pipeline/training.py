@@ -12,6 +12,7 @@ from pytc_auto.errors import PlanError
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.runs import Run, find_run
 from pytc_auto.pipeline.validation import HeldOut, Trial, best_of, mean_trials
+from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.model import ModelScores
 from pytc_auto.schema.plan import Plan
 
@@ -48,6 +49,7 @@ def train(
     fold: int | Literal["all"] = 0,
     max_seconds: float | None = None,
     say: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> Trained:
     """Train one fold or all; the same call resumes a run that was interrupted.
 
@@ -57,6 +59,7 @@ def train(
         fold: Number of the fold that is held out, or "all".
         max_seconds: Stop early, cleanly, with a model exported, within this time per fold.
         say: Told what is being done.
+        progress: Told how far the tuning of the decoder is; training shows its own bar.
 
     Raises:
         PlanError: There is no such run or fold, or its plan is not valid.
@@ -67,7 +70,7 @@ def train(
     started = time.monotonic()
     stopped = False
     for number in _folds(plan, fold):
-        stopped |= _train_fold(run, plan, number, max_seconds, say)
+        stopped |= _train_fold(run, plan, number, max_seconds, say, progress)
     if fold != "all" and plan.sampling.refit_steps and not stopped:
         stopped = _refit(run, plan, fold, max_seconds and max_seconds + started - time.monotonic(), say)
     say("Exporting the model")
@@ -83,7 +86,9 @@ def _folds(plan: Plan, fold: int | Literal["all"]) -> list[int]:
     return [fold]
 
 
-def _train_fold(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Callable[[str], None]) -> bool:
+def _train_fold(  # noqa: PLR0917
+    run: Run, plan: Plan, number: int, max_seconds: float | None, say: Callable[[str], None], progress: Progress
+) -> bool:
     """Fit, tune, and leave weights, scores and a picture in the fold's folder. Tells whether the time ended it."""
     from pytorch_lightning import seed_everything
 
@@ -109,7 +114,7 @@ def _train_fold(run: Run, plan: Plan, number: int, max_seconds: float | None, sa
     fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline)
     load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
     say("Tuning the decoder on held-out data")
-    trials = _tune(held_out, network, folder)
+    trials = _tune(held_out, network, folder, progress)
     save_weights(network, folder / WEIGHTS)
     _scores(plan, {number: trials}).save(folder / "scores.json")
     return fitted.stopped_early
@@ -158,14 +163,14 @@ def _workers() -> int:
     return max(1, min(8, (os.cpu_count() or 1) // 2))
 
 
-def _tune(held_out: HeldOut, network: object, folder: Path) -> list[Trial]:
+def _tune(held_out: HeldOut, network: object, folder: Path, progress: Progress) -> list[Trial]:
     """Every decoder of the grid on every held-out region; leaves a picture of the best."""
     from pytc_auto.pipeline.pictures import validation_picture
 
     regions, stored = [], []
     for number in range(len(held_out.regions)):
-        stored.append(held_out.predict(network, number, device()))
-        regions.append(held_out.trials(stored[-1], number, held_out.plan))
+        stored.append(held_out.predict(network, number, device(), progress))
+        regions.append(held_out.trials(stored[-1], number, held_out.plan, progress))
     trials = mean_trials(regions)
     validation_picture(held_out, stored[0], best_of(trials), folder / "validation.png")
     return trials

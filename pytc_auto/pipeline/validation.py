@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from pytc_auto.data.folds import Region
 from pytc_auto.data.volumes import LabelledVolume
-from pytc_auto.decoding.decode import candidates
+from pytc_auto.decoding.decode import candidates, combinations
 from pytc_auto.evaluation.scores import figure_of_merit, score
 from pytc_auto.inference.window import predict_box
 from pytc_auto.io.predictions import to_uint8
+from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Decoder, InstanceLabels, Plan
 from pytc_auto.targets.labels import instances_in_crop
@@ -41,10 +42,14 @@ class HeldOut:
     volumes: Sequence[LabelledVolume]
     regions: Sequence[Region]
 
-    def predict(self, network: Any, number: int, device: str) -> npt.NDArray[np.uint8]:
+    def predict(self, network: Any, number: int, device: str, progress: Progress = silent) -> npt.NDArray[np.uint8]:
         """Stored prediction of a region, (C, Z, Y, X)."""
         region = self.regions[number]
-        logits = predict_box([network], self.volumes[region.volume].image, self.plan, region.box, device=device)
+
+        def watch(share: float) -> None:
+            progress(f"predicting held-out region {number}", share * region.box.size, region.box.size)
+
+        logits = predict_box([network], self.volumes[region.volume].image, self.plan, region.box, device=device, progress=watch)
         return to_uint8(logits, self.plan.heads)
 
     def truth(self, number: int) -> tuple[Array, npt.NDArray[np.bool_]]:
@@ -62,15 +67,17 @@ class HeldOut:
         region = self.regions[number]
         return self.volumes[region.volume].read_image(region.box)
 
-    def trials(self, stored_czyx: npt.NDArray[np.uint8], number: int, plan: Plan) -> list[Trial]:
+    def trials(self, stored_czyx: npt.NDArray[np.uint8], number: int, plan: Plan, progress: Progress = silent) -> list[Trial]:
         """Every decoder of the plan's grid on one region."""
         truth, unlabeled = self.truth(number)
         kind = "instances" if isinstance(plan.labels, InstanceLabels) else "classes"
         values = [] if isinstance(plan.labels, InstanceLabels) else list(plan.labels.values)
-        found = []
+        found: list[Trial] = []
+        ways, voxels = combinations(plan.decoder), truth.size
         for choice, segmentation in candidates(stored_czyx, plan):
             scores = score(segmentation, truth, ignore_zyx=unlabeled, kind=kind, values=values)  # type: ignore[arg-type]
             found.append(Trial(choice, figure_of_merit(scores, plan.decoder.metric), scores))
+            progress(f"decoding held-out region {number} in {ways} ways", len(found) * voxels, ways * voxels)
         return found
 
     def quick_score(self, network: Any, number: int) -> dict[str, float]:

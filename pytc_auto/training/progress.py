@@ -18,7 +18,7 @@ class StepProgress(pl.Callback):
     def __init__(self, steps: int) -> None:
         self._steps = steps
         self._console = Console()
-        done = (TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+        done = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[scores]}"))
         self._bar = Progress(*done, *times, console=self._console, refresh_per_second=2)
         self._task = self._bar.add_task("steps", rate="", scores="")
@@ -40,6 +40,14 @@ class StepProgress(pl.Callback):
             self._last = share
             left = f", {task.time_remaining / 60:.0f} min left" if task.time_remaining else ""
             self._console.print(f"step {trainer.global_step} of {self._steps}{left} {_scores(trainer)}", highlight=False)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Say why no step is made."""
+        self._bar.update(self._task, description="validating")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Go on."""
+        self._bar.update(self._task, description="steps")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Leave the bar as it is."""

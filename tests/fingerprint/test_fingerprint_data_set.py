@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_all_facts_of_a_data_set(tmp_path):
     shape = (18, 30, 40)
     first, second = (_image(shape), _blobs(shape)), (_image((9, 20, 25), 1), None)
     told = []
-    found = measure(_dataset(tmp_path, [first, second]), name="blobs", progress=lambda what, share: told.append((what, share)))
+    found = measure(_dataset(tmp_path, [first, second]), name="blobs", progress=lambda *step: told.append(step))
     assert found.name == "blobs"
     assert [(v.name, v.shape, v.dtype, v.labelled) for v in found.volumes] == [
         ("v0", shape, "uint8", True),
@@ -76,7 +77,10 @@ def test_all_facts_of_a_data_set(tmp_path):
     assert found.labels.foreground_fraction == pytest.approx((first[1] > 0).mean())
     assert found.labels.instances.extent_nm["p50"] == 100
     assert found.sampled_fraction == 1
-    assert told == [("v0", 0.0), ("v1", 0.5), ("done", 1.0)]
+    voxels = math.prod(shape)
+    assert told[:2] == [("v0, image", 0, voxels), ("v0, image", voxels, voxels)]
+    assert ("v0, labels", voxels, voxels) in told
+    assert told[-1] == ("v1, image", 9 * 20 * 25, 9 * 20 * 25)
     assert Fingerprint.model_validate_json(found.text(".json")) == found
     assert str(tmp_path) not in found.text(".json")
 
