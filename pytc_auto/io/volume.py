@@ -32,12 +32,20 @@ class Volume(ABC):
         shape: (Z, Y, X) in voxels.
         dtype: As stored.
         voxel_size_nm: (z, y, x), or None where the file does not tell.
+        offset_nm: (z, y, x), where the first voxel lies in the data set's space, or None where the file does not tell.
+        chunks: (Z, Y, X) of the pieces in which voxels are stored, or None where they lie one after another.
+        random_access: Whether a box can be read without decoding much of what is around it.
+        levels_nm: Voxel sizes of the stored pyramid, finest first; one at most where there is no pyramid.
     """
 
     source: str
     shape: Zyx
     dtype: np.dtype[Any]
     voxel_size_nm: ZyxFloat | None
+    offset_nm: ZyxFloat | None = None
+    chunks: Zyx | None = None
+    random_access: bool = True
+    levels_nm: tuple[ZyxFloat, ...] = ()
 
     @property
     def box(self) -> Box:

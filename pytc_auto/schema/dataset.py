@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from pytc_auto.schema.document import Document, Part
 
 Task = Literal["neurons", "objects", "classes"]
 AxisOrder = Literal["zyx", "xyz"]
+PositiveZyx = tuple[PositiveInt, PositiveInt, PositiveInt]
 VoxelSize = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+
+
+class DeclaredVolume(Part):
+    """One volume, named by hand."""
+
+    name: str
+    image: str
+    labels: str | None = None
 
 
 class Declared(Document):
@@ -23,16 +32,31 @@ class Declared(Document):
     labels_key: str | None = Field(None, description="data set inside an HDF5 or zarr container that holds the labels")
     unlabeled: list[int] = Field(default_factory=list, description="label values that mean: nobody looked here")
     class_names: dict[int, str] = Field(default_factory=dict, description="a name for a label value")
+    channel: NonNegativeInt | None = Field(None, description="which channel of images that have several, from 0")
+    stack: bool | None = Field(None, description="whether a folder of 2D images is one stack; found from the images where absent")
+    volumes: list[DeclaredVolume] = Field(
+        default_factory=list, description="volumes by path (relative to this file) or URL, in place of images/ and labels/"
+    )
 
 
 class VolumeEntry(Part):
-    """One volume of a data set, with resolved paths. ``path:key`` names a data set inside a container."""
+    """One volume of a data set, with resolved paths or URLs. ``path:key`` names a data set inside a container.
+
+    Image and labels are brought to one grid, that of the coarser of the two. The labels may cover a part of the image; what is
+    around them is context, not background.
+    """
 
     name: str
     image: str
     labels: str | None
-    voxel_size_nm: VoxelSize
+    voxel_size_nm: VoxelSize = Field(description="of the common grid, z, y, x")
     axes: AxisOrder
+    channel: NonNegativeInt | None = Field(None, description="of an image with several")
+    image_scale: PositiveZyx = Field((1, 1, 1), description="voxels of the image file per voxel of the common grid")
+    labels_scale: PositiveZyx = Field((1, 1, 1), description="voxels of the label file per voxel of the common grid")
+    labels_start: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = Field(
+        (0, 0, 0), description="where the labels begin in the image, voxels of the common grid"
+    )
     unlabeled_sections: list[int] = Field(description="sections along the cutting axis whose labels are blank")
 
 

@@ -8,10 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from pytc_auto.geometry import AXES, Symmetry, Zyx, cutting_axis, symmetry_group, zyx
-from pytc_auto.schema.dataset import Task, VoxelSize
+from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 
-PositiveZyx = tuple[PositiveInt, PositiveInt, PositiveInt]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
