@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from enum import StrEnum
@@ -208,7 +209,8 @@ def demo(
 
 
 def main() -> None:
-    """Run a verb. A fault the user can mend is one message and exit code 1."""
+    """Run a verb. A fault the user can mend is one message and exit code 1; what libraries say beside it is left out."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         app()
     except PytcError as error:

@@ -60,7 +60,8 @@ class Bars:
 
     def stop(self) -> None:
         """Leave the bars as they are."""
-        self._bars.stop()
+        if self._bars.live.is_started:
+            self._bars.stop()
 
     def __enter__(self) -> Self:
         return self
