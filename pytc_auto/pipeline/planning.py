@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytc_auto.errors import OutputError
-from pytc_auto.fingerprint.measure import measure, remarks
+from pytc_auto.fingerprint.measure import measure
+from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
@@ -74,7 +75,8 @@ def plan(  # noqa: PLR0913
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
     dataset = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    fingerprint = measure(dataset, name=run.name, progress=progress)
+    measured = measure(dataset, name=run.name, progress=progress)
+    fingerprint = measured.fingerprint
     dataset = _with_blank_sections(dataset, fingerprint)
     if size is not None:
         machine = PRESETS[size].replace(seconds=max_seconds)
@@ -85,7 +87,7 @@ def plan(  # noqa: PLR0913
     dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
-    return Planned(run, decided, fingerprint, remarks(fingerprint))
+    return Planned(run, decided, fingerprint, remarks(measured))
 
 
 def _default_name(data: Path) -> str:
