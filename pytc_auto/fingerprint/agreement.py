@@ -18,11 +18,15 @@ FARTHEST_ACROSS_NM = 60.0
 """and up to here across the sections, but by one section at least"""
 MOST_ACROSS = 6
 """and by so many at most."""
-LEAST_SIDE = 16
+LEAST_SIDE = 32
+LEAST_BORDERS = 1000
+"""Voxels at borders, in all pictures."""
 LEAST_LINES = 0.08
 """Correlation from which on borders of labels are said to lie on membranes,"""
 LEAST_EDGES = 0.04
 """and the same for edges, which is what the borders of larger things look like."""
+LEAST_PEAK = 7.0
+"""if they are so many standard deviations over all shifts, too."""
 BETTER = 1.3
 """The correlation at the best shift is that of no shift times this at least, and that far from it."""
 FAR_NM = 80.0
@@ -56,18 +60,20 @@ def compare(image: Volume, pictures: Sequence[Picture], axis: int, voxel_size_nm
         axis: The cutting axis.
         voxel_size_nm: (z, y, x).
     """
-    if not pictures or min(n for p in pictures for n in p.borders.shape) < LEAST_SIDE:
+    if sum(float(p.borders.sum()) for p in pictures) < LEAST_BORDERS:
+        return Agreement()
+    if min(n for p in pictures for n in p.borders.shape) < LEAST_SIDE:
         return Agreement()
     plane = [i for i in range(3) if i != axis]
     plane_nm = [voxel_size_nm[i] for i in plane]
     lines = _likeness(image, pictures, axis, voxel_size_nm, dark_lines)
     inverted = None
-    if np.abs(lines).max() >= LEAST_LINES:
+    if np.abs(lines).max() >= max(LEAST_LINES, LEAST_PEAK * lines.std()):
         inverted = bool(-lines.min() > lines.max())
         step = _clear_peak(-lines if inverted else lines, plane_nm)
     else:
         edges = _likeness(image, pictures, axis, voxel_size_nm, edge_strength)
-        step = _clear_peak(edges, plane_nm) if edges.max() >= LEAST_EDGES else None
+        step = _clear_peak(edges, plane_nm) if edges.max() >= max(LEAST_EDGES, LEAST_PEAK * edges.std()) else None
     if step is None:
         return Agreement(None, inverted)
     shift = [0.0, 0.0, 0.0]

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from pytc_auto.fingerprint.components import Components, Ids, Mask, extents_nm, find_components
 from pytc_auto.fingerprint.percentiles import Floats
-from pytc_auto.fingerprint.sampling import LABEL_BOX_VOXELS, box_shape
+from pytc_auto.fingerprint.sampling import census_blocks
 from pytc_auto.fingerprint.unlabeled import Unlabeled, whole_numbers
-from pytc_auto.geometry import Box, Zyx, ZyxFloat, blocks
+from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.volume import Volume
 
 Places = npt.NDArray[np.int64]
@@ -82,7 +82,7 @@ def take_census(
     """
     counts: list[dict[int, int]] = []
     table = _Table()
-    for box in walk(list(blocks(labels.box, _block(labels)))):
+    for box in walk(census_blocks(labels)):
         block = whole_numbers(labels.read(box), labels.source)
         known = unlabeled.labelled(block, box)
         counts.append(clear_unlabeled_in_place(block, known))
@@ -173,10 +173,3 @@ class _Table:
 def _packed(array: Ids) -> bytes:
     """A face of a block. Labels are much the same over wide areas, so little is left of it."""
     return zlib.compress(np.ascontiguousarray(array).tobytes(), 1)
-
-
-def _block(labels: Volume) -> Zyx:
-    """Blocks of at most 16 Mi voxels, of whole chunks where they are smaller."""
-    side = box_shape(labels.shape, LABEL_BOX_VOXELS)
-    z, y, x = (s // c * c if c <= s else s for s, c in zip(side, labels.chunks or (1, 1, 1), strict=True))
-    return z, y, x

@@ -14,10 +14,11 @@ MEMBRANE_NM = 40.0
 LEAST_RATIO = 1.1
 MOST_SECTIONS = 8
 SIDE = 512
+LEAST_SIDE = 64
 
 
 def inverted_by_structure(image: Volume, axis: int, plane_nm: Sequence[float], sections: Sequence[int]) -> bool | None:
-    """Whether thin bright lines stand out more than thin dark ones; None where neither clearly does.
+    """Whether thin bright lines stand out more than thin dark ones; None unless all sections agree, and clearly.
 
     Compared are the white and the black top hat, what an opening or a closing wider than a membrane takes away, of smoothed
     sections.
@@ -35,17 +36,20 @@ def inverted_by_structure(image: Volume, axis: int, plane_nm: Sequence[float], s
 
     size = [2 * max(1, round(MEMBRANE_NM / n / 2)) + 1 for n in plane_nm]
     sigma = [min(8.0 / n, 2.0) for n in plane_nm]
-    bright = dark = 0.0
+    ratios = []
     for i in np.unique(np.linspace(0, len(sections) - 1, min(MOST_SECTIONS, len(sections))).astype(int)):
         gray = _part(gray_of(np.take(image.read(middle_box(image.shape, axis, sections[i])), 0, axis)))
+        if min(gray.shape) < LEAST_SIDE:
+            return None
         smooth = ndimage.gaussian_filter(gray, sigma)
         low, high = np.percentile(smooth, (1, 99))
         smooth = np.clip(smooth, low, high)
-        bright += float((smooth - ndimage.grey_opening(smooth, size)).mean())
-        dark += float((ndimage.grey_closing(smooth, size) - smooth).mean())
-    if bright > LEAST_RATIO * dark:
-        return True
-    return False if dark > LEAST_RATIO * bright else None
+        bright = float((smooth - ndimage.grey_opening(smooth, size)).mean())
+        dark = float((ndimage.grey_closing(smooth, size) - smooth).mean())
+        ratios.append(np.log(max(bright, 1e-9) / max(dark, 1e-9)))
+    if len({r > 0 for r in ratios}) != 1 or abs(np.median(ratios)) < np.log(LEAST_RATIO):
+        return None
+    return bool(ratios[0] > 0)
 
 
 def _part(gray: Grays) -> Grays:

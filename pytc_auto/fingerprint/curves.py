@@ -21,6 +21,7 @@ class SectionCurves:
         correlation: Of its gray values with those of the next section; nan at an end or where one is blank.
         shift_nm: (S, 2) of the next section in the plane, in axis order; nan where it cannot be told.
         plane_nm: Voxel size in the plane.
+        section_nm: Thickness of a section.
         windows_fraction: Share of the sections that the windows cover.
     """
 
@@ -31,6 +32,7 @@ class SectionCurves:
     correlation: Floats
     shift_nm: Floats
     plane_nm: tuple[float, float]
+    section_nm: float
     windows_fraction: float
 
     @property

@@ -25,7 +25,11 @@ CONTRAST_SHARE = 0.5
 LEAST_BLUR = 0.5
 """A blurred section has at most this share of its neighbors' sharpness."""
 LEAST_SHIFT = 4.0
-"""Voxels that a shift is beyond the usual, at least."""
+"""Voxels that a shift is beyond the usual, at least,"""
+SLANT = 1.5
+"""and so many times a section's thickness, by which slanted objects move from one section to the next,"""
+USUAL_SHIFTS = 3.0
+"""and so many times the usual."""
 SPREADS = 6.0
 """A section stands out if it is off by so many standard deviations (robust) of what others are off."""
 MAD_TO_STD = 1.4826
@@ -75,7 +79,7 @@ def find_defects(curves: SectionCurves) -> Defects:
     pairs = np.diff(section) == 1
     same = np.zeros(len(section), bool)
     same[1:] = pairs & _duplicates(curves.correlation[:-1])
-    shifted, slipped, length = _shifted(curves.shift_nm, LEAST_SHIFT * min(curves.plane_nm))
+    shifted, slipped, length = _shifted(curves.shift_nm, max(LEAST_SHIFT * min(curves.plane_nm), SLANT * curves.section_nm))
 
     def numbers(chosen: Mask) -> tuple[int, ...]:
         return tuple(int(s) for s in section[chosen])
@@ -133,7 +137,8 @@ def _shifted(shift_nm: Floats, least_nm: float) -> tuple[Mask, Mask, Floats]:
     if known.size < 3:
         return shifted, slipped, far
     usual = float(np.median(known))
-    large = length > usual + max(least_nm, SPREADS * MAD_TO_STD * float(np.median(np.abs(known - usual))))
+    spread = MAD_TO_STD * float(np.median(np.abs(known - usual)))
+    large = length > usual + max(least_nm, USUAL_SHIFTS * usual, SPREADS * spread)
     pair = 0
     while pair < len(large) - 1:
         if large[pair]:

@@ -63,8 +63,8 @@ class GrayValues:
 
 
 @dataclass(frozen=True)
-class Padding:
-    """What an image is padded with, and how much."""
+class Filled:
+    """Voxels of one value that show nothing: of padding, or of a blank section."""
 
     value: float
     voxels: float
@@ -112,7 +112,9 @@ def read_gray_values(
     )
 
 
-def find_padding(image: Volume, gray: GrayValues, axis: int, sections: Sequence[int]) -> Padding | None:
+def find_padding(
+    image: Volume, gray: GrayValues, axis: int, sections: Sequence[int], blank: Sequence[Filled] = ()
+) -> Filled | None:
     """The constant value that fills a part of the image's edges in the plane.
 
     Args:
@@ -120,6 +122,7 @@ def find_padding(image: Volume, gray: GrayValues, axis: int, sections: Sequence[
         gray: Of the image.
         axis: The cutting axis.
         sections: Some that show something.
+        blank: The sections that do not.
     """
     value = gray.padding_candidate
     if value is None or not sections:
@@ -133,68 +136,93 @@ def find_padding(image: Volume, gray: GrayValues, axis: int, sections: Sequence[
             read += block.size
     if not read or found < LEAST_ON_EDGES * read:
         return None
-    tiles, voxels = gray.constant[value], gray.count(value)
-    return Padding(value, voxels if tiles >= 0.5 * voxels else tiles)
+    gone = sum(b.voxels for b in blank if b.value == value)
+    tiles, voxels = gray.constant[value] - gone, gray.count(value) - gone
+    return Filled(value, max(0.0, voxels if tiles >= 0.5 * voxels else tiles))
 
 
-def intensity_facts(
-    images: Sequence[GrayValues], padding: Sequence[Padding | None] = (), *, inverted: bool | None = None, voxels: int = 0
-) -> IntensityFacts | None:
+@dataclass(frozen=True)
+class Image:
+    """What is known of the gray values of one image.
+
+    Attributes:
+        gray: All that was read.
+        padding: What of it is padding, if anything.
+        blank: What of it are blank sections.
+    """
+
+    gray: GrayValues
+    padding: Filled | None = None
+    blank: Sequence[Filled] = ()
+
+    @property
+    def shown(self) -> tuple[Floats, Floats]:
+        """The values that occur, and their counts, where the image shows something."""
+        counts = self.gray.counts.copy()
+        for filled in self._filled:
+            counts[self.gray.values == filled.value] *= max(0.0, 1 - filled.voxels / max(1.0, self.gray.count(filled.value)))
+        return self.gray.values[counts > 0], counts[counts > 0]
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Mean and variance where the image shows something."""
+        known = float(self.gray.counts.sum())
+        shares = [(f.value, f.voxels / known) for f in self._filled if f.voxels]
+        left = 1 - sum(share for _, share in shares)
+        if not shares or left <= 0:
+            return self.gray.mean, self.gray.std**2
+        mean = (self.gray.mean - sum(share * value for value, share in shares)) / left
+        square = (self.gray.std**2 + self.gray.mean**2 - sum(share * value**2 for value, share in shares)) / left
+        return mean, max(0.0, square - mean**2)
+
+    @property
+    def _filled(self) -> list[Filled]:
+        """What shows nothing, by value."""
+        total: dict[float, float] = {}
+        for filled in (*self.blank, *([self.padding] if self.padding else [])):
+            total[filled.value] = total.get(filled.value, 0.0) + filled.voxels
+        return [Filled(value, voxels) for value, voxels in total.items()]
+
+
+def intensity_facts(images: Sequence[Image], *, inverted: bool | None = None, voxels: int = 0) -> IntensityFacts | None:
     """Pool the images, each with as many voxels as were read of it. None if no value is finite.
 
     Args:
         images: At least one.
-        padding: Of each of them; none by default. It is left out of moments and percentiles.
         inverted: Whether membranes are bright.
         voxels: Of all images, read or not; 0 if all were read.
     """
-    padding = padding or [None] * len(images)
-    tables = [_without(i, p) for i, p in zip(images, padding, strict=True)]
+    tables = [i.shown for i in images]
     values, counts = (np.concatenate(columns) for columns in zip(*tables, strict=True))
     if not counts.sum():
         return None
-    weight = np.array([c.sum() for _, c in tables])
-    moments = [_moments_without(i, p) for i, p in zip(images, padding, strict=True)]
-    mean = sum(w * m for w, (m, _) in zip(weight, moments, strict=True) if w) / weight.sum()
-    square = sum(w * (v + (m - mean) ** 2) for w, (m, v) in zip(weight, moments, strict=True) if w) / weight.sum()
-    read = sum(i.voxels for i in images)
-    filled = [p for p in padding if p is not None]
-    histogram = None
-    if all(i.dtype == np.uint8 for i in images):
-        histogram = np.sum([i.counts for i in images], axis=0).astype(np.int64).tolist()
-    noise = np.concatenate([i.noise for i in images])
+    known = [(float(c.sum()), *i.moments) for (_, c), i in zip(tables, images, strict=True) if c.sum()]
+    total = sum(w for w, _, _ in known)
+    mean = sum(w * m for w, m, _ in known) / total
+    square = sum(w * (v + (m - mean) ** 2) for w, m, v in known) / total
+    read = sum(i.gray.voxels for i in images)
+    padding = [i.padding for i in images if i.padding]
+    noise = np.concatenate([i.gray.noise for i in images])
+    ends = (values == values.min()) | (values == values.max())
     return IntensityFacts(
-        histogram=histogram,
+        histogram=_histogram(images),
         percentiles=weighted_percentiles(values, counts, PERCENTILES),
-        mean=float(mean),
-        std=math.sqrt(max(0.0, float(square))),
-        padding_value=max(filled, key=lambda p: p.voxels).value if filled else None,
-        padding_fraction=min(1.0, sum(p.voxels for p in filled) / read),
-        saturated_fraction=min(1.0, float(counts[(values == values.min()) | (values == values.max())].sum() / counts.sum())),
+        mean=mean,
+        std=math.sqrt(max(0.0, square)),
+        padding_value=max(padding, key=lambda p: p.voxels).value if padding else None,
+        padding_fraction=min(1.0, sum(p.voxels for p in padding) / read),
+        saturated_fraction=min(1.0, float(counts[ends].sum() / counts.sum())),
         noise_std=weighted_percentiles(noise[:, 0], noise[:, 1], (50,))["p50"] if len(noise) else None,
         inverted=inverted,
         sampled_fraction=min(1.0, read / voxels) if voxels else 1.0,
-        boxes=sum(i.boxes for i in images),
+        boxes=sum(i.gray.boxes for i in images),
     )
 
 
-def _without(image: GrayValues, padding: Padding | None) -> tuple[Floats, Floats]:
-    """The values that occur, and their counts, without the padding."""
-    counts = image.counts.copy()
-    if padding is not None:
-        same = image.values == padding.value
-        counts[same] *= max(0.0, 1 - padding.voxels / max(1.0, image.count(padding.value)))
-    return image.values[counts > 0], counts[counts > 0]
-
-
-def _moments_without(image: GrayValues, padding: Padding | None) -> tuple[float, float]:
-    """Mean and variance without the padding."""
-    share = padding.voxels / image.voxels if padding is not None else 0.0
-    if padding is None or share >= 1:
-        return image.mean, image.std**2
-    mean = (image.mean - share * padding.value) / (1 - share)
-    square = (image.std**2 + image.mean**2 - share * padding.value**2) / (1 - share)
-    return mean, max(0.0, square - mean**2)
+def _histogram(images: Sequence[Image]) -> list[int] | None:
+    if any(i.gray.dtype != np.uint8 for i in images):
+        return None
+    return [int(n) for n in np.sum([i.gray.counts for i in images], axis=0)]
 
 
 def _countable(dtype: np.dtype[np.generic]) -> bool:

@@ -16,12 +16,12 @@ from pytc_auto.fingerprint.blank_labels import blank_label_sections, look_at_sec
 from pytc_auto.fingerprint.census import Census, take_census
 from pytc_auto.fingerprint.contrast import inverted_by_structure
 from pytc_auto.fingerprint.ignore import edge_value
-from pytc_auto.fingerprint.intensity import GrayValues, Padding, find_padding, intensity_facts, read_gray_values
+from pytc_auto.fingerprint.intensity import Filled, GrayValues, Image, find_padding, intensity_facts, read_gray_values
 from pytc_auto.fingerprint.labels import VolumeLabels, census_of, label_facts, read_labels, refuse_empty
 from pytc_auto.fingerprint.measurement import Measurement, VolumeView, orthogonal_slices, size_histogram
 from pytc_auto.fingerprint.pictures import pictures_of
-from pytc_auto.fingerprint.sampling import CENSUS_VOXELS, image_boxes, label_boxes, label_columns, section_windows
-from pytc_auto.fingerprint.sections import measure_sections, section_facts
+from pytc_auto.fingerprint.sampling import can_be_counted, image_boxes, label_boxes, label_columns, section_windows
+from pytc_auto.fingerprint.sections import Sections, measure_sections, section_facts
 from pytc_auto.fingerprint.unlabeled import Unlabeled
 from pytc_auto.geometry import Box, ZyxFloat, cutting_axis, zyx
 from pytc_auto.io.open import open_volume
@@ -74,8 +74,7 @@ class Measured:
     """What is kept of one volume."""
 
     facts: VolumeFacts
-    gray: GrayValues
-    padding: Padding | None
+    image: Image
     inverted: bool | None
     labels: VolumeLabels | None
     view: VolumeView
@@ -84,9 +83,9 @@ class Measured:
     def read(self) -> int:
         """Voxels of image and labels that were looked at."""
         if self.labels is None:
-            return self.gray.voxels
+            return self.image.gray.voxels
         boxes = sum(t.voxels for t in self.labels.tables)
-        return self.gray.voxels + (max(boxes, self.labels.voxels) if self.labels.counted_from == "voxels" else boxes)
+        return self.image.gray.voxels + (max(boxes, self.labels.voxels) if self.labels.counted_from == "voxels" else boxes)
 
 
 def measure(
@@ -144,6 +143,7 @@ def measure_volume(entry: VolumeEntry, image: Volume, labelled: Labelled | None,
     windows = section_windows(image, axis, reading.rng, full=reading.full)
     sections = measure_sections(image, windows, size, walk=reading.walk(f"{entry.name}, sections"))
     shown = sorted(set(windows.sections) - set(sections.defects.missing))
+    empty = _blank_sections(sections, gray)
     blank: list[int] = []
     agreement, found = Agreement(), None
     if labelled is not None:
@@ -158,12 +158,19 @@ def measure_volume(entry: VolumeEntry, image: Volume, labelled: Labelled | None,
     slices = orthogonal_slices(image, labelled.labels if labelled else None, entry.labels_start)
     return Measured(
         facts=_volume_facts(entry, image, labelled, found, agreement, blank),
-        gray=gray,
-        padding=find_padding(image, gray, axis, shown),
+        image=Image(gray, find_padding(image, gray, axis, shown, empty), empty),
         inverted=inverted,
         labels=found,
         view=VolumeView(entry.name, sections, slices),
     )
+
+
+def _blank_sections(sections: Sections, gray: GrayValues) -> list[Filled]:
+    """What of an image that was read lies in blank sections of one value."""
+    curves = sections.curves
+    each = gray.voxels / len(curves.section)
+    constant = np.isin(curves.section, sections.defects.missing) & (curves.std == 0)
+    return [Filled(float(value), each) for value in curves.mean[constant]]
 
 
 def _measure_labels(
@@ -204,11 +211,11 @@ def _measure_labels(
 def _census(labelled: Labelled, entry: VolumeEntry, reading: Reading) -> tuple[Census | None, CountedFrom]:
     """Count over all labels, at the finest level that is small enough; None where there is none."""
     labels, size, walk = labelled.labels, entry.voxel_size_nm, reading.walk(f"{entry.name}, components")
-    if reading.full or labels.box.size <= CENSUS_VOXELS:
+    if reading.full or can_be_counted(labels.box.size):
         return take_census(labels, labelled.unlabeled, size, walk=walk), "voxels"
     for place, level_nm in enumerate(labels.levels_nm):
         factor = zyx([max(1, round(c / s)) for c, s in zip(level_nm, size, strict=True)])
-        if labelled.open_level is None or labels.box.size > CENSUS_VOXELS * math.prod(factor):
+        if labelled.open_level is None or not can_be_counted(labels.box.size // math.prod(factor)):
             continue
         level = labelled.open_level(place)
         return take_census(level, labelled.unlabeled.coarser(factor), level_nm, walk=walk), "coarser level"
@@ -254,12 +261,7 @@ def _fingerprint(dataset: Dataset, found: Sequence[Measured], size: ZyxFloat, na
     known = {m.inverted for m in found if m.inverted is not None}
     images = sum(math.prod(m.facts.shape or ()) for m in found)
     labels = [m.labels for m in found if m.labels is not None]
-    intensity = intensity_facts(
-        [m.gray for m in found],
-        [m.padding for m in found],
-        inverted=known.pop() if len(known) == 1 else None,
-        voxels=images,
-    )
+    intensity = intensity_facts([m.image for m in found], inverted=known.pop() if len(known) == 1 else None, voxels=images)
     classes = dataset.task == "classes" or bool(dataset.class_names)
     return Fingerprint(
         name=name,

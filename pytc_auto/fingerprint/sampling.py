@@ -79,6 +79,18 @@ def label_boxes(labels: Volume, rng: np.random.Generator, *, full: bool = False)
     return sampled_boxes(labels.shape, labels.chunks, rng, each=each, total=LABEL_VOXELS)
 
 
+def census_blocks(labels: Volume) -> list[Box]:
+    """All of the labels, in blocks of at most 16 Mi voxels, of whole chunks where these are smaller; z slowest."""
+    side = box_shape(labels.shape, LABEL_BOX_VOXELS)
+    z, y, x = (s // c * c if c <= s else s for s, c in zip(side, labels.chunks or (1, 1, 1), strict=True))
+    return list(blocks(labels.box, (z, y, x)))
+
+
+def can_be_counted(voxels: int) -> bool:
+    """Whether there is time to pass over so many voxels of labels."""
+    return voxels <= CENSUS_VOXELS
+
+
 def label_columns(labels: Volume, axis: int, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
     """Boxes that meet every section along an axis: all of small labels, of large ones 16 columns of 64² voxels."""
     if full or labels.box.size <= LABEL_VOXELS:
@@ -117,19 +129,19 @@ def sampled_boxes(shape: Zyx, chunks: Zyx | None, rng: np.random.Generator, *, e
         total: Voxels of all boxes, about; fewer where the chunks around them would be too much to decode.
     """
     side = box_shape(shape, each)
-    cell = [_cell(n, s, c) for n, s, c in zip(shape, side, chunks or (1, 1, 1), strict=True)]
-    side = zyx([min(s, c) for s, c in zip(side, cell, strict=True)])
-    counts = [-(-n // c) for n, c in zip(shape, cell, strict=True)]
-    cells = math.prod(counts)
-    wanted = max(1, min(cells, round(total / math.prod(side)), DECODED_VOXELS // math.prod(cell)))
-    places = np.floor((np.arange(wanted) + rng.random(wanted)) * cells / wanted).astype(int)
+    edges = [_edges(n, s, c) for n, s, c in zip(shape, side, chunks or (1, 1, 1), strict=True)]
+    counts = [len(e) - 1 for e in edges]
+    cell = math.prod(max(b - a for a, b in itertools.pairwise(e)) for e in edges)
+    box = math.prod(min(s, e[1]) for s, e in zip(side, edges, strict=True))
+    wanted = max(1, min(math.prod(counts), round(total / box), DECODED_VOXELS // cell))
+    strata = np.arange(wanted + 1) * math.prod(counts) // wanted
     found = []
-    for index in np.stack(np.unravel_index(places, counts), axis=1).tolist():
-        start = []
-        for i, c, s, n in zip(index, cell, side, shape, strict=True):
-            room = max(0, min((i + 1) * c, n) - i * c - s)
-            start.append(i * c + int(rng.integers(0, room + 1)))
-        found.append(Box.of_shape(side, start).intersect(Box.of_shape(shape)))
+    for index in np.stack(np.unravel_index(rng.integers(strata[:-1], strata[1:]), counts), axis=1).tolist():
+        start, stop = [], []
+        for i, e, s in zip(index, edges, side, strict=True):
+            start.append(e[i] + int(rng.integers(0, max(0, e[i + 1] - e[i] - s) + 1)))
+            stop.append(min(start[-1] + s, e[i + 1]))
+        found.append(Box(zyx(start), zyx(stop)))
     return found
 
 
@@ -163,9 +175,12 @@ def cut_runs(start: int, stop: int, length: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _cell(extent: int, side: int, chunk: int) -> int:
-    """The lattice of which boxes are chosen: chunks, or several of them where the box is larger."""
-    return min(extent, chunk if chunk >= side else side // chunk * chunk)
+def _edges(extent: int, side: int, chunk: int) -> list[int]:
+    """The lattice in which boxes are chosen: equal parts; or chunks, several of them where the box is larger."""
+    if chunk == 1:
+        parts = max(1, extent // side)
+        return [extent * i // parts for i in range(parts + 1)]
+    return [*range(0, extent, chunk if chunk >= side else side // chunk * chunk), extent]
 
 
 def _even(shape: Sequence[int], side: Sequence[int]) -> Zyx:

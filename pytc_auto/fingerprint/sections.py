@@ -61,6 +61,7 @@ def measure_sections(
         correlation=correlation,
         shift_nm=moved,
         plane_nm=(float(plane[0]), float(plane[1])),
+        section_nm=voxel_size_nm[axis],
         windows_fraction=float(covered),
     )
     return Sections(curves, find_defects(curves))

@@ -15,7 +15,7 @@ COARSEST_PERIODS = 3.0
 """What has fewer periods in a window is uneven brightness."""
 LARGEST = 0.25
 """Shifts up to this share of a window's side can be told."""
-LEAST_PEAK = 6.0
+LEAST_PEAK = 7.0
 """Height of a peak over the standard deviation around it, from which on it is no accident."""
 
 Complexes = npt.NDArray[np.complex64]

@@ -3,18 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytc_auto.fingerprint.intensity import read_gray_values
-from pytc_auto.fingerprint.sections import blank_images, blank_label_sections, section_facts, section_foreground
+from pytc_auto.fingerprint.blank_labels import blank_label_sections, look_at_sections
 from pytc_auto.geometry import Box
 from pytc_auto.io.volume import ArrayVolume
-
-
-def _gray(array, axis=0):
-    return read_gray_values(ArrayVolume(array), [Box.of_shape(array.shape)], axis, np.random.default_rng(0))
-
-
-def _image(shape=(10, 20, 30)):
-    return np.random.default_rng(0).normal(120, 20, shape)
 
 
 def _objects(sections=10, count=5):
@@ -27,45 +18,10 @@ def _objects(sections=10, count=5):
 
 def _blank(labels, axis=0, blank_image=()):
     volume = ArrayVolume(labels)
-    share = section_foreground(volume, [volume.box], axis, [])
+    share = look_at_sections(volume, [volume.box], axis, []).foreground
     image = np.zeros(labels.shape[axis], bool)
     image[list(blank_image)] = True
     return blank_label_sections(volume, axis, share, image)
-
-
-def test_drift_is_the_spread_of_the_means():
-    shift = np.array([0, 10, -10, 20, 0, -20, 5, -5, 0, 0.0])
-    image = _image() + shift[:, None, None]
-    means = image.mean(axis=(1, 2))
-    facts = section_facts([_gray(image)], 25.0)
-    assert facts.mean_drift == pytest.approx(means.std() / 25)
-    assert facts.missing_rate == 0
-    moved = section_facts([_gray(np.moveaxis(image, 0, 2), axis=2)], 25.0)
-    assert moved.mean_drift == pytest.approx(facts.mean_drift)
-
-
-def test_volumes_of_different_brightness_do_not_drift():
-    quiet = section_facts([_gray(_image()), _gray(_image() + 500)], 25.0)
-    assert quiet.mean_drift == pytest.approx(section_facts([_gray(_image())], 25.0).mean_drift)
-
-
-def test_blank_images_are_missing_and_do_not_count_as_drift():
-    image = _image()
-    image[3], image[7] = 0, 255
-    gray = _gray(image)
-    assert np.flatnonzero(blank_images(gray)).tolist() == [3, 7]
-    facts = section_facts([gray], 20.0)
-    assert facts.missing_rate == pytest.approx(0.2)
-    assert facts.mean_drift < 0.2
-
-
-def test_unknown_is_none():
-    one = section_facts([_gray(_image((1, 20, 30)))], 20.0)
-    assert one.mean_drift is None
-    assert one.missing_rate == 0
-    nothing = section_facts([_gray(np.full((2, 3, 4), np.nan))], None)
-    assert nothing.mean_drift is None
-    assert nothing.missing_rate is None
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -73,8 +29,10 @@ def test_foreground_of_sections(axis):
     labels = np.random.default_rng(0).integers(-1, 3, (4, 5, 6)).astype(np.int16)
     others = tuple(i for i in range(3) if i != axis)
     volume = ArrayVolume(labels)
-    found = section_foreground(volume, [Box((0, 0, 0), (4, 5, 2)), Box((0, 0, 2), (4, 5, 6))], axis, [-1])
-    np.testing.assert_allclose(found, (labels > 0).mean(axis=others))
+    found = look_at_sections(volume, [Box((0, 0, 0), (4, 5, 2)), Box((0, 0, 2), (4, 5, 6))], axis, [-1])
+    np.testing.assert_allclose(found.foreground, (labels > 0).mean(axis=others))
+    np.testing.assert_array_equal(found.lowest, labels.min(axis=others))
+    np.testing.assert_array_equal(found.highest, labels.max(axis=others))
 
 
 def test_blank_label_sections_are_found():
@@ -134,7 +92,7 @@ def test_a_section_that_only_seems_blank_is_looked_at_again():
     labels[4] = 0
     labels[4, 29, 41] = 255
     volume = ArrayVolume(labels)
-    share = section_foreground(volume, [Box((0, 0, 0), (10, 20, 40))], 0, [])
+    share = look_at_sections(volume, [Box((0, 0, 0), (10, 20, 40))], 0, []).foreground
     assert share[4] == 0
     assert blank_label_sections(volume, 0, share, np.zeros(10, bool)) == []
 
