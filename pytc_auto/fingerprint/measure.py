@@ -15,7 +15,7 @@ from pytc_auto.fingerprint.labels import LabelTable, Unlabeled, label_facts, rea
 from pytc_auto.fingerprint.sampling import image_boxes, label_boxes, label_columns
 from pytc_auto.fingerprint.sections import blank_images, blank_label_sections, section_facts, section_foreground
 from pytc_auto.geometry import Zyx, ZyxFloat, cutting_axis
-from pytc_auto.io.open import open_volume
+from pytc_auto.io.entry import open_image, open_labels
 from pytc_auto.io.volume import Volume, in_memory
 from pytc_auto.progress import Progress, silent, walked
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
@@ -57,10 +57,9 @@ def measure(dataset: Dataset, *, seed: int = 0, name: str | None = None, progres
     size = _median_voxel_size([e.voxel_size_nm for e in dataset.volumes])
     found = []
     for entry in dataset.volumes:
-        image = open_volume(entry.image, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
-        labels = entry.labels and open_volume(entry.labels, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
+        image, labels = open_image(entry), open_labels(entry) if entry.labels else None
         unlabeled = Unlabeled(dataset.unlabeled, cutting_axis(size), entry.unlabeled_sections)
-        found.append(measure_volume(entry, image, labels or None, unlabeled, rng, progress))
+        found.append(measure_volume(entry, image, labels, unlabeled, rng, progress))
     return _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
 
 

@@ -10,7 +10,7 @@ import h5py
 from pytc_auto.geometry import Box
 from pytc_auto.io.container import Contents, resolve_key
 from pytc_auto.io.volume import Array, FileVolume, Volume, damaged, number_dtype, volume_shape
-from pytc_auto.io.voxel_size import from_attributes
+from pytc_auto.io.voxel_size import from_attributes, offset_from_attributes
 
 
 class Hdf5Volume(FileVolume):
@@ -28,6 +28,7 @@ class Hdf5Volume(FileVolume):
             above = [file, *(file["/".join(key.split("/")[: i + 1])] for i in range(key.count("/")))]
             found = [from_attributes(node.attrs) for node in (dataset, *reversed(above))]
             self.voxel_size_nm = next((size for size in found if size), None)
+            self.offset_nm = offset_from_attributes(dataset.attrs)
 
     def _open(self) -> Any:
         return _file(self.path)

@@ -57,7 +57,7 @@ class VolumeEntry(Part):
     labels_start: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = Field(
         (0, 0, 0), description="where the labels begin in the image, voxels of the common grid"
     )
-    unlabeled_sections: list[int] = Field(description="sections along the cutting axis whose labels are blank")
+    unlabeled_sections: list[int] = Field(description="sections of the labels, along the cutting axis, that are blank")
 
 
 class Dataset(Document):
