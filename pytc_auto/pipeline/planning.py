@@ -73,9 +73,9 @@ def plan(  # noqa: PLR0913
     if run.started:
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
-    dataset = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    fingerprint = measure(dataset, name=run.name, progress=progress)
-    dataset = _with_blank_sections(dataset, fingerprint)
+    found = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
+    fingerprint = measure(found.dataset, name=run.name, progress=progress)
+    dataset = _with_blank_sections(found.dataset, fingerprint)
     if size is not None:
         machine = PRESETS[size].replace(seconds=max_seconds)
         decided = make_plan(fingerprint, machine, task=task)
@@ -85,7 +85,7 @@ def plan(  # noqa: PLR0913
     dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
-    return Planned(run, decided, fingerprint, remarks(fingerprint))
+    return Planned(run, decided, fingerprint, [*found.remarks, *remarks(fingerprint)])
 
 
 def _default_name(data: Path) -> str:

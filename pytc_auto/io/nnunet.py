@@ -1,0 +1,129 @@
+"""nnU-Net's raw data sets: imagesTr/NAME_0000.ext, one file a channel, labelsTr/NAME.ext, and dataset.json."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytc_auto.errors import DataError
+from pytc_auto.io.pairing import Layout, Side, matched, side_of
+from pytc_auto.io.volume import damaged
+from pytc_auto.schema.dataset import Declared
+
+IMAGES, LABELS = "imagesTr", "labelsTr"
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What dataset.json tells.
+
+    Attributes:
+        class_names: By label value.
+        ignored: The value of the label called ignore.
+        regions: Names of sets of values.
+        channels: Names by number.
+        file_ending: Of all files.
+    """
+
+    class_names: dict[int, str] = field(default_factory=dict)
+    ignored: list[int] = field(default_factory=list)
+    regions: list[str] = field(default_factory=list)
+    channels: dict[int, str] = field(default_factory=dict)
+    file_ending: str = ""
+
+
+def nnunet_layout(root: Path, declared: Declared) -> Layout:
+    """The training cases of a raw data set; imagesTs is left alone.
+
+    Class names and the ignore label are taken from dataset.json where dataset.yaml is silent. Where cases have several channels,
+    one file each, ``channel`` chooses the file; the first one is used where it is not declared.
+
+    Raises:
+        DataError: A case has no such channel, labels have no image, or dataset.json is damaged.
+    """
+    told = _told(root / "dataset.json")
+    cases = _cases(_of_ending(side_of(root / IMAGES), told))
+    labels = _of_ending(side_of(root / LABELS), told)
+    remarks = []
+    if told.regions:
+        names = ", ".join(told.regions)
+        remarks.append(f"{root / 'dataset.json'}: the regions {names} are left out; label values are learned as they are stored.")
+    channel = declared.channel
+    numbers = sorted({number for files in cases.values() for number in files})
+    if len(numbers) > 1:
+        channel = None
+        if declared.channel is None:
+            named = ", ".join(f"{n} ({told.channels[n]})" if n in told.channels else str(n) for n in numbers)
+            remarks.append(
+                f"{root / IMAGES}: of the channels {named}, {numbers[0]} is used. For another, say channel: N in dataset.yaml."
+            )
+        cases = _only(cases, numbers[0] if declared.channel is None else declared.channel, root / IMAGES)
+    declared = declared.replace(
+        class_names=declared.class_names or told.class_names, unlabeled=declared.unlabeled or told.ignored, channel=channel
+    )
+    images = Side(root / IMAGES, {case: [p for found in files.values() for p in found] for case, files in cases.items()})
+    return Layout(matched(images, labels, declared), declared, remarks)
+
+
+def _told(path: Path) -> _Told:
+    """What dataset.json tells, version 1 or 2; nothing where there is none.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    if not path.is_file():
+        return _Told()
+    with damaged(str(path)):
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        labels = _by_name(raw.get("labels", {}))
+        channels = raw.get("channel_names", raw.get("modality", {}))
+        return _Told(
+            class_names={v: name for name, v in labels.items() if isinstance(v, int) and name != "ignore"},
+            ignored=[v for name, v in labels.items() if isinstance(v, int) and name == "ignore"],
+            regions=[name for name, v in labels.items() if not isinstance(v, int)],
+            channels={int(number): str(name) for number, name in channels.items()},
+            file_ending=str(raw.get("file_ending", "")),
+        )
+
+
+def _by_name(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by name; version 1 has names by value."""
+    return {v if isinstance(v, str) else k: int(k) if isinstance(v, str) else v for k, v in labels.items()}
+
+
+def _of_ending(side: Side, told: _Told) -> Side:
+    """The files that end as dataset.json says."""
+    kept = {name: [p for p in paths if p.name.endswith(told.file_ending)] for name, paths in side.found.items()}
+    return Side(side.folder, {name: paths for name, paths in kept.items() if paths})
+
+
+def _cases(images: Side) -> dict[str, dict[int, list[Path]]]:
+    """Files by case and channel; a name without a channel is a case of one."""
+    cases: dict[str, dict[int, list[Path]]] = {}
+    for name, paths in images.found.items():
+        match = _CHANNEL.fullmatch(name)
+        case, channel = (match[1], int(match[2])) if match else (name, 0)
+        cases.setdefault(case, {}).setdefault(channel, []).extend(paths)
+    return cases
+
+
+def _only(cases: dict[str, dict[int, list[Path]]], channel: int, folder: Path) -> dict[str, dict[int, list[Path]]]:
+    """The cases with one of their channels.
+
+    Raises:
+        DataError: A case does not have it; all such are named.
+    """
+    lacking = [
+        f"{folder / case}: has no channel {channel} (_{channel:04d}), only {', '.join(map(str, sorted(files)))}. "
+        "Mend channel in dataset.yaml, or add the file."
+        for case, files in cases.items()
+        if channel not in files
+    ]
+    if lacking:
+        raise DataError("\n".join(lacking))
+    return {case: {channel: files[channel]} for case, files in cases.items()}
