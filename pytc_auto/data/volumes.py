@@ -42,7 +42,7 @@ class LabelledVolume:
         image: Gray values, on the working grid.
         labels: On the same grid.
         sections_axis: Along which the unlabeled sections are counted.
-        unlabeled_sections: Sections of the labels, on the working grid, that are blank.
+        unlabeled_sections: Sections of the image, on the working grid, whose labels are blank.
         labels_start: Where the labels begin in the image.
     """
 
@@ -112,9 +112,8 @@ class LabelledVolume:
         return box.size // extent * (extent - blank) if extent else 0
 
     def _blank_in(self, box: Box) -> list[int]:
-        first = self.labels_start[self.sections_axis]
         start, stop = box.start[self.sections_axis], box.stop[self.sections_axis]
-        return [s + first for s in self.unlabeled_sections if start <= s + first < stop]
+        return [s for s in self.unlabeled_sections if start <= s < stop]
 
 
 class _Part(Volume):
@@ -170,10 +169,8 @@ def _open(entry: VolumeEntry, plan: Plan, memory_bytes: float) -> tuple[Labelled
         if held[-1] is not volume:
             used += math.prod(volume.shape) * volume.dtype.itemsize
     axis = cutting_axis(entry.voxel_size_nm)
-    first, factor = entry.labels_start[axis], plan.working_scale[axis]
-    sections = sorted({(first + s) // factor - start[axis] for s in entry.unlabeled_sections})
-    sections = [s for s in sections if 0 <= s < labels.shape[axis]]
-    return LabelledVolume(entry.name, held[0], held[1], axis, tuple(sections), start), used
+    sections = tuple(sorted({s // plan.working_scale[axis] for s in entry.unlabeled_sections}))
+    return LabelledVolume(entry.name, held[0], held[1], axis, sections, start), used
 
 
 def _labels_on_grid(entry: VolumeEntry, scale: Zyx) -> tuple[Volume, Zyx]:

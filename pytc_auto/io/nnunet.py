@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytc_auto.errors import DataError
+from pytc_auto.io.open import KNOWN_FORMATS
 from pytc_auto.io.pairing import Layout, Side, matched, side_of
 from pytc_auto.io.volume import damaged
 from pytc_auto.schema.dataset import Declared
@@ -44,10 +45,13 @@ def nnunet_layout(root: Path, declared: Declared) -> Layout:
     one file each, ``channel`` chooses the file; the first one is used where it is not declared.
 
     Raises:
-        DataError: A case has no such channel, labels have no image, or dataset.json is damaged.
+        DataError: There is no case, a case has no such channel, labels have no image, or dataset.json is damaged.
     """
     told = _told(root / "dataset.json")
     cases = _cases(_of_ending(side_of(root / IMAGES), told))
+    if not cases:
+        ending = f" that ends in {told.file_ending} (file_ending in dataset.json)" if told.file_ending else ""
+        raise DataError(f"{root / IMAGES}: holds nothing readable{ending}. Put the images here; known: {KNOWN_FORMATS}.")
     labels = _of_ending(side_of(root / LABELS), told)
     remarks = []
     if told.regions:

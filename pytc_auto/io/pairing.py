@@ -164,7 +164,7 @@ def _only(values: Iterable[str]) -> str | None:
 
 def _lonely_image(name: str, images: Side, labels: Side) -> str | None:
     """What is said of an image without labels, if labels seem to be meant for it."""
-    unread = [p.name for p in visible(labels.folder) if p.name.split(".")[0] == name]
+    unread = [p.name for p in visible(labels.folder) if p.name.split(".")[0] == name and format_of(p) is None]
     close = difflib.get_close_matches(name, [n for n in labels.found if n not in images.found], n=1)
     if unread:
         hint = f"{labels.folder.name}/{unread[0]} is there, but its format is not known; known: {KNOWN_FORMATS}."

@@ -53,7 +53,7 @@ def arranged(images: Side, labels: Side, declared: Declared) -> tuple[Side, Side
     if "stack" in images.found and "stack" not in labels.found and _loose(labels, declared):
         labels = Side(labels.folder, {"stack": [labels.folder]})
     for name, paths in list(images.found.items()):
-        if paths[0] != images.folder and format_of(paths[0]) == "sections":
+        if paths[0] != images.folder and _is_stack(paths[0]):
             decision = decide(paths[0], section_paths(paths[0]), declared)
             if not decision.stack:
                 remarks += [decision.remark] if decision.remark else []
@@ -112,8 +112,13 @@ def _loose(side: Side, declared: Declared) -> bool:
     return len(paths) > 1 and sections and all(_is_section(p, declared) for p in paths)
 
 
+def _is_stack(path: Path) -> bool:
+    return path.is_dir() and format_of(path) == "sections"
+
+
 def _is_section(path: Path, declared: Declared) -> bool:
-    if format_of(path) == "section":
+    """Whether a file is a 2D image; of the formats of sections, only a TIFF may be more."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
         return True
     try:
         return open_channel(path, "zyx", declared.channel).shape[0] == 1
@@ -125,7 +130,7 @@ def _taken_apart(side: Side, name: str) -> Side:
     """The images of a folder of sections as volumes of their own, in its place."""
     found: dict[str, list[Path]] = {}
     for key, paths in side.found.items():
-        if key == name and format_of(paths[0]) == "sections":
+        if key == name and _is_stack(paths[0]):
             for path in section_paths(paths[0]):
                 found.setdefault(f"{name}/{stem(path)}", []).append(path)
         else:

@@ -68,7 +68,7 @@ def test_labels_must_lie_inside_the_image():
 def test_around_a_label_box_all_is_unlabeled():
     start, shape = (1, 3, 2), (3, 4, 7)
     labels = (np.arange(np.prod(shape)) + 1).reshape(shape)
-    boxed = LabelledVolume("box", ArrayVolume(ramp(2)), ArrayVolume(labels), 0, (1,), start)
+    boxed = LabelledVolume("box", ArrayVolume(ramp(2)), ArrayVolume(labels), 0, (2,), start)
     wanted = np.zeros(SHAPE, int)
     wanted[boxed.labelled.slices] = labels
     assert (boxed.shape, boxed.labelled) == (SHAPE, Box((1, 3, 2), (4, 7, 9)))
@@ -126,13 +126,13 @@ def test_blank_sections_are_counted_on_the_working_grid(tmp_path, make_plan):
 def test_a_label_box_is_found_again_on_the_working_grid(tmp_path, make_plan):
     """The position is written into image and labels: the same fine voxel, nearest the center, must meet in both."""
     plan = make_plan(working_scale=[1, 3, 2])
-    entry = write(tmp_path, "padded", (6, 27, 21), labels_start=[2, 4, 3], unlabeled_sections=[1])
+    entry = write(tmp_path, "padded", (6, 27, 21), labels_start=[2, 4, 3], unlabeled_sections=[3])
     position = np.arange(6 * 27 * 21, dtype=np.uint32).reshape(6, 27, 21)
     np.save(entry["labels"], position[2:5, 4:23, 3:18])
     (got,) = open_volumes(dataset(tmp_path, entry), plan, memory_bytes=1e6)
     assert got.shape == (6, 9, 11)
     assert got.labelled == Box((2, 2, 2), (5, 8, 9))
-    assert got.unlabeled_sections == (1,)
+    assert got.unlabeled_sections == (3,)
     read = got.read_labels(got.labelled)
     nearest = np.ix_(range(2, 5), np.minimum(np.arange(6, 24, 3) + 1, 22), np.arange(4, 18, 2))
     np.testing.assert_array_equal(read.labels_zyx, position[nearest])
