@@ -17,6 +17,8 @@ from pytc_auto.schema.dataset import Declared
 
 IMAGES, LABELS = "imagesTr", "labelsTr"
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
+_Cases = dict[str, dict[int, list[Path]]]
+"""Files by case and channel."""
 
 
 @dataclass(frozen=True)
@@ -52,26 +54,14 @@ def nnunet_layout(root: Path, declared: Declared) -> Layout:
     if not cases:
         ending = f" that ends in {told.file_ending} (file_ending in dataset.json)" if told.file_ending else ""
         raise DataError(f"{root / IMAGES}: holds nothing readable{ending}. Put the images here; known: {KNOWN_FORMATS}.")
-    labels = _of_ending(side_of(root / LABELS), told)
-    remarks = []
+    images, declared, remarks = _one_channel(cases, declared, told, root / IMAGES)
     if told.regions:
         names = ", ".join(told.regions)
         remarks.append(f"{root / 'dataset.json'}: the regions {names} are left out; label values are learned as they are stored.")
-    channel = declared.channel
-    numbers = sorted({number for files in cases.values() for number in files})
-    if len(numbers) > 1:
-        channel = None
-        if declared.channel is None:
-            named = ", ".join(f"{n} ({told.channels[n]})" if n in told.channels else str(n) for n in numbers)
-            remarks.append(
-                f"{root / IMAGES}: of the channels {named}, {numbers[0]} is used. For another, say channel: N in dataset.yaml."
-            )
-        cases = _only(cases, numbers[0] if declared.channel is None else declared.channel, root / IMAGES)
     declared = declared.replace(
-        class_names=declared.class_names or told.class_names, unlabeled=declared.unlabeled or told.ignored, channel=channel
+        class_names=declared.class_names or told.class_names, unlabeled=declared.unlabeled or told.ignored
     )
-    images = Side(root / IMAGES, {case: [p for found in files.values() for p in found] for case, files in cases.items()})
-    return Layout(matched(images, labels, declared), declared, remarks)
+    return Layout(matched(images, _of_ending(side_of(root / LABELS), told), declared), declared, remarks)
 
 
 def _told(path: Path) -> _Told:
@@ -106,9 +96,9 @@ def _of_ending(side: Side, told: _Told) -> Side:
     return Side(side.folder, {name: paths for name, paths in kept.items() if paths})
 
 
-def _cases(images: Side) -> dict[str, dict[int, list[Path]]]:
-    """Files by case and channel; a name without a channel is a case of one."""
-    cases: dict[str, dict[int, list[Path]]] = {}
+def _cases(images: Side) -> _Cases:
+    """The cases of a folder; a name without a channel is a case of one."""
+    cases: _Cases = {}
     for name, paths in images.found.items():
         match = _CHANNEL.fullmatch(name)
         case, channel = (match[1], int(match[2])) if match else (name, 0)
@@ -116,12 +106,16 @@ def _cases(images: Side) -> dict[str, dict[int, list[Path]]]:
     return cases
 
 
-def _only(cases: dict[str, dict[int, list[Path]]], channel: int, folder: Path) -> dict[str, dict[int, list[Path]]]:
-    """The cases with one of their channels.
+def _one_channel(cases: _Cases, declared: Declared, told: _Told, folder: Path) -> tuple[Side, Declared, list[str]]:
+    """The cases with one file each. Where they have several, the channel is settled by the choice, and not declared any more.
 
     Raises:
-        DataError: A case does not have it; all such are named.
+        DataError: A case does not have the declared channel; all such are named.
     """
+    numbers = sorted({number for files in cases.values() for number in files})
+    if len(numbers) == 1:
+        return Side(folder, {case: files[numbers[0]] for case, files in cases.items()}), declared, []
+    channel = numbers[0] if declared.channel is None else declared.channel
     lacking = [
         f"{folder / case}: has no channel {channel} (_{channel:04d}), only {', '.join(map(str, sorted(files)))}. "
         "Mend channel in dataset.yaml, or add the file."
@@ -130,4 +124,7 @@ def _only(cases: dict[str, dict[int, list[Path]]], channel: int, folder: Path) -
     ]
     if lacking:
         raise DataError("\n".join(lacking))
-    return {case: {channel: files[channel]} for case, files in cases.items()}
+    named = ", ".join(f"{n} ({told.channels[n]})" if n in told.channels else str(n) for n in numbers)
+    remark = f"{folder}: of the channels {named}, {channel} is used. For another, say channel: N in dataset.yaml."
+    images = Side(folder, {case: files[channel] for case, files in cases.items()})
+    return images, declared.replace(channel=None), [remark] if declared.channel is None else []

@@ -12,6 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 import tifffile
 import zarr
 from samples import small_plan
+from scipy.ndimage import gaussian_filter
 
 from pytc_auto.data.volumes import open_volumes
 from pytc_auto.errors import DataError, PlanError
@@ -132,7 +133,7 @@ def test_nnunet_with_channels_and_regions(tmp_path):
     (first, labels), (second, _) = volume(0), volume(1)
     regions = {"background": 0, "whole": [1, 2], "core": 2}
     nnunet(tmp_path, {"a": ([first, second], labels)}, channel_names={"0": "SE", "1": "BSE"}, labels=regions)
-    regional, several = check(tmp_path, {"a": (first, labels)}, voxel_size_nm=SIZE).remarks
+    several, regional = check(tmp_path, {"a": (first, labels)}, voxel_size_nm=SIZE).remarks
     assert "imagesTr: of the channels 0 (SE), 1 (BSE), 0 is used. For another, say channel: N in dataset.yaml" in several
     assert "dataset.json: the regions whole are left out" in regional
     declare(tmp_path, channel=1)
@@ -351,8 +352,6 @@ def sections(folder, stack, suffix=".png"):
 
 def smooth(seed, shape=(12, 40, 56), *, related=True):
     """Sections that look alike, or do not, with labels."""
-    from scipy.ndimage import gaussian_filter
-
     noise = gaussian_filter(np.random.default_rng(seed).normal(size=shape), (2.0 if related else 0.0, 3.0, 3.0))
     image = np.clip(120 + 60 * noise / noise.std(), 0, 255).astype(np.uint8)
     return image, (noise > 0).astype(np.uint8)
