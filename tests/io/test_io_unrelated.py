@@ -34,7 +34,7 @@ def test_real_stacks_and_unrelated_places_of_them(data_folder, name):
 
 def test_uneven_illumination_is_no_likeness():
     tissue = gaussian_filter(np.random.default_rng(0).normal(size=(6, 200, 260)), (0, 4, 4))
-    light = 60 * np.cos(np.linspace(-1.2, 1.2, 200))[:, None] * np.cos(np.linspace(-1.2, 1.2, 260))
+    light = 120 * np.cos(np.linspace(-1.2, 1.2, 200))[:, None] * np.cos(np.linspace(-1.2, 1.2, 260))
     lit = 100 + 25 * tissue / tissue.std() + light
     assert np.corrcoef(lit[0].ravel(), lit[1].ravel())[0, 1] > 2 * LEAST_ALIKE
     assert neighbour_correlation(images(lit)) < 0.5 * LEAST_ALIKE
