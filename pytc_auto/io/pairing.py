@@ -10,6 +10,7 @@ from pathlib import Path
 from pytc_auto.errors import DataError
 from pytc_auto.io.container import Contents, listing
 from pytc_auto.io.open import KNOWN_FORMATS, contents_of, format_of, is_container, stem
+from pytc_auto.io.volume import damaged
 from pytc_auto.schema.dataset import Declared
 
 IMAGE_KEYS = ("raw", "image", "images", "img", "em", "volume", "data")
@@ -153,8 +154,13 @@ def keyed(path: Path, key: str | None) -> str:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What lies in a folder, in order of name, hidden files left out."""
-    return [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")] if folder.is_dir() else []
+    """What lies in a folder, in order of name, hidden files left out.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    with damaged(str(folder)):
+        return [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")] if folder.is_dir() else []
 
 
 def _only(values: Iterable[str]) -> str | None:
