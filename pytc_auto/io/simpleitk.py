@@ -6,17 +6,28 @@ It is not guessed: such a volume has no voxel size of its own.
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
+from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
 from pytc_auto.io.volume import Array, FileVolume, Volume, colored, damaged, number_dtype, volume_shape
 
 _REGION_SUFFIXES = (".nii", ".mha", ".mhd")
-"""Formats of which a part can be read; the others are read whole, once in each process."""
+"""Formats of which a part can be read if they are not compressed; the others are read whole, once in each process."""
+
+_DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
+_COMPRESSED = re.compile(
+    r"^\s*(?:CompressedData\s*=\s*True|encoding\s*:\s*(?:gz|gzip|bz2|bzip2))\s*$", re.IGNORECASE | re.MULTILINE
+)
+_HEADER_BYTES = 2**16
+_MOST_SQUEEZED = 1100
+"""The compression of these formats makes nothing smaller than this."""
 
 _PIXELS = {
     sitk.sitkUInt8: "uint8",
@@ -47,9 +58,11 @@ class SimpleItkVolume(FileVolume):
                 raise colored(self.source, reader.GetNumberOfComponents())
             self.shape = volume_shape(reader.GetSize()[::-1], self.source)
             self.dtype = number_dtype(_PIXELS.get(reader.GetPixelID(), "O"), self.source)
+            compressed = _check_length(path, math.prod(self.shape) * self.dtype.itemsize)
+            self.random_access = not compressed and path.name.lower().endswith(_REGION_SUFFIXES)
 
     def _open(self) -> Any:
-        if self.path.name.lower().endswith(_REGION_SUFFIXES):
+        if self.random_access:
             return _reader(self.path)
         return sitk.GetArrayFromImage(_reader(self.path).Execute()).reshape(self.shape)
 
@@ -70,6 +83,30 @@ def open_simpleitk(path: Path) -> Volume:
         DataError: The file is damaged, has several channels or is not a volume.
     """
     return SimpleItkVolume(path)
+
+
+def _check_length(path: Path, announced: int) -> bool:
+    """See that a file can hold the bytes that its header announces; tell whether it is compressed.
+
+    Raises:
+        DataError: The file with the voxels is not there.
+        ValueError: It is too short.
+    """
+    with path.open("rb") as file:
+        text = file.read(_HEADER_BYTES).decode("latin-1")
+    text = text if path.name.lower().endswith((".mha", ".mhd", ".nrrd", ".nhdr")) else ""
+    compressed = bool(_COMPRESSED.search(text)) or path.suffix.lower() == ".gz"
+    named = _DATA_FILE.search(text)
+    if named and (named[1].upper().startswith("LIST") or "%" in named[1]):
+        return compressed
+    apart = named is not None and named[1].upper() != "LOCAL"
+    held = path.parent / named[1] if named and apart else path
+    if not held.is_file():
+        raise DataError(f"{path}: its voxels are in {held.name}, which is not beside it. Copy both files together.")
+    size = held.stat().st_size
+    if announced > size * (_MOST_SQUEEZED if compressed else 1):
+        raise ValueError(f"{held.name} has {size} bytes, but the header announces {announced}")
+    return compressed
 
 
 def _reader(path: Path) -> Any:

@@ -21,6 +21,9 @@ Array = npt.NDArray[Any]
 CACHE_BYTES = 128 * 2**20
 """How much a volume that must decode whole sections keeps of them, in each process."""
 
+_MOST_EXTENT = 2**31
+_MOST_VOXELS = 2**60
+
 
 class Volume(ABC):
     """A gray-value or label volume that is read by box.
@@ -36,6 +39,8 @@ class Volume(ABC):
         chunks: (Z, Y, X) of the pieces in which voxels are stored, or None where they lie one after another.
         random_access: Whether a box can be read without decoding much of what is around it.
         levels_nm: Voxel sizes of the stored pyramid, finest first; one at most where there is no pyramid.
+        channels: How many the file stores; this volume is one of them.
+        axes_named: Whether the file itself tells the order of its axes.
     """
 
     source: str
@@ -46,6 +51,8 @@ class Volume(ABC):
     chunks: Zyx | None = None
     random_access: bool = True
     levels_nm: tuple[ZyxFloat, ...] = ()
+    channels: int = 1
+    axes_named: bool = False
 
     @property
     def box(self) -> Box:
@@ -164,7 +171,7 @@ def volume_shape(shape: Sequence[int], source: str) -> Zyx:
     """Shape of a stored array as (Z, Y, X); a 2D image is one section.
 
     Raises:
-        DataError: The array has neither two nor three axes, or holds nothing.
+        DataError: The array has neither two nor three axes, holds nothing, or announces more than can be.
     """
     if len(shape) not in (2, 3):
         raise DataError(
@@ -173,6 +180,8 @@ def volume_shape(shape: Sequence[int], source: str) -> Zyx:
         )
     if not all(shape):
         raise DataError(f"{source}: is empty, shape {tuple(shape)}. Export it again.")
+    if not all(0 < n < _MOST_EXTENT for n in shape) or math.prod(shape) > _MOST_VOXELS:
+        raise DataError(f"{source}: announces the shape {tuple(shape)}, which no volume has. It is damaged: export it again.")
     return zyx([1, *shape][-3:])
 
 
