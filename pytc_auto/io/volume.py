@@ -156,7 +156,12 @@ def damaged(source: str) -> Iterator[None]:
     except PytcError:
         raise
     except Exception as error:
-        raise DataError(f"{source}: is truncated or damaged ({error}). Copy or export it again.") from error
+        reason = str(error).partition(" [tensorstore_spec=")[0]
+        if "://" in source:
+            message = f"cannot be read ({reason}). Check the address and the connection; if they are right, it is damaged."
+        else:
+            message = f"is truncated or damaged ({reason}). Copy or export it again."
+        raise DataError(f"{source}: {message}") from error
 
 
 def colored(source: str, channels: int) -> DataError:
