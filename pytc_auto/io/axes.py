@@ -122,7 +122,8 @@ def describe(volume: Volume, axes: Axes, chunks: Sequence[int] | None) -> None:
     Raises:
         DataError: A chunk is too large to be read.
     """
-    volume.shape, volume.channels, volume.axes_named = axes.shape, axes.channels, axes.named
+    volume.shape, volume.axes_named = axes.shape, axes.named
+    volume.channels, volume.channel = axes.channels, axes.channel
     if chunks is None:
         return
     volume.chunks = axes.spread([int(n) for n in chunks], 1)

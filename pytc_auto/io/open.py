@@ -81,7 +81,7 @@ class TransposedVolume(Volume):
         self.voxel_size_nm = volume.voxel_size_nm and self._ordered(volume.voxel_size_nm)
         self.offset_nm = volume.offset_nm and self._ordered(volume.offset_nm)
         self.levels_nm = tuple(self._ordered(size) for size in volume.levels_nm)
-        self.random_access, self.channels = volume.random_access, volume.channels
+        self.random_access, self.channels, self.channel = volume.random_access, volume.channels, volume.channel
 
     def _read(self, box: Box) -> Array:
         return self.volume.read(Box(self._ordered(box.start), self._ordered(box.stop))).transpose(self.order)

@@ -25,6 +25,7 @@ _DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(.+?)\s*$
 _COMPRESSED = re.compile(
     r"^\s*(?:CompressedData\s*=\s*True|encoding\s*:\s*(?:gz|gzip|bz2|bzip2))\s*$", re.IGNORECASE | re.MULTILINE
 )
+_TEXT_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
 _HEADER_BYTES = 2**16
 _MOST_SQUEEZED = 1100
 """The compression of these formats makes nothing smaller than this."""
@@ -85,6 +86,23 @@ def open_simpleitk(path: Path) -> Volume:
     return SimpleItkVolume(path)
 
 
+def data_file(path: Path) -> Path | None:
+    """Where the voxels of a file are, itself or one beside it; None if they are spread over several.
+
+    Raises:
+        DataError: It is not there.
+    """
+    named = _DATA_FILE.search(_header(path))
+    if named is None or named[1].upper() == "LOCAL":
+        return path
+    if named[1].upper().startswith("LIST") or "%" in named[1]:
+        return None
+    held = path.parent / named[1]
+    if not held.is_file():
+        raise DataError(f"{path}: its voxels are in {held.name}, which is not beside it. Copy both files together.")
+    return held
+
+
 def _check_length(path: Path, announced: int) -> bool:
     """See that a file can hold the bytes that its header announces; tell whether it is compressed.
 
@@ -92,21 +110,19 @@ def _check_length(path: Path, announced: int) -> bool:
         DataError: The file with the voxels is not there.
         ValueError: It is too short.
     """
-    with path.open("rb") as file:
-        text = file.read(_HEADER_BYTES).decode("latin-1")
-    text = text if path.name.lower().endswith((".mha", ".mhd", ".nrrd", ".nhdr")) else ""
-    compressed = bool(_COMPRESSED.search(text)) or path.suffix.lower() == ".gz"
-    named = _DATA_FILE.search(text)
-    if named and (named[1].upper().startswith("LIST") or "%" in named[1]):
-        return compressed
-    apart = named is not None and named[1].upper() != "LOCAL"
-    held = path.parent / named[1] if named and apart else path
-    if not held.is_file():
-        raise DataError(f"{path}: its voxels are in {held.name}, which is not beside it. Copy both files together.")
-    size = held.stat().st_size
-    if announced > size * (_MOST_SQUEEZED if compressed else 1):
-        raise ValueError(f"{held.name} has {size} bytes, but the header announces {announced}")
+    compressed = path.suffix.lower() == ".gz" or bool(_COMPRESSED.search(_header(path)))
+    held = data_file(path)
+    if held is not None and announced > held.stat().st_size * (_MOST_SQUEEZED if compressed else 1):
+        raise ValueError(f"{held.name} has {held.stat().st_size} bytes, but the header announces {announced}")
     return compressed
+
+
+def _header(path: Path) -> str:
+    """The text at the start of a file; of a format without text, none."""
+    if not path.name.lower().endswith(_TEXT_SUFFIXES):
+        return ""
+    with path.open("rb") as file:
+        return file.read(_HEADER_BYTES).decode("latin-1")
 
 
 def _reader(path: Path) -> Any:

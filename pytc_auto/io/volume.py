@@ -39,7 +39,8 @@ class Volume(ABC):
         chunks: (Z, Y, X) of the pieces in which voxels are stored, or None where they lie one after another.
         random_access: Whether a box can be read without decoding much of what is around it.
         levels_nm: Voxel sizes of the stored pyramid, finest first; one at most where there is no pyramid.
-        channels: How many the file stores; this volume is one of them.
+        channels: How many the file stores.
+        channel: Which of them this volume is, from 0.
         axes_named: Whether the file itself tells the order of its axes.
     """
 
@@ -52,6 +53,7 @@ class Volume(ABC):
     random_access: bool = True
     levels_nm: tuple[ZyxFloat, ...] = ()
     channels: int = 1
+    channel: int = 0
     axes_named: bool = False
 
     @property
