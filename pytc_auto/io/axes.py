@@ -78,8 +78,8 @@ def find_axes(extents: Sequence[int], names: Sequence[str] | None, channel: int 
 
     Args:
         extents: Its shape.
-        names: Of its axes, where the file tells them; they count if y and x are among them. Without names, the last three
-            axes are z, y, x; of four, the last is the channels if it has 2 to 8, else the first if it has.
+        names: Of its axes, where the file tells them; they count if y and x are among them. Without names, they
+            are z, y, x; of four, the shorter of the first and the last holds the channels, if these are no more than 8.
         channel: The one that is meant, from 0; must be given where there are several.
         source: For messages.
         advice: What else can be done where several channels were not meant.
@@ -152,10 +152,8 @@ def _guessed(extents: tuple[int, ...], source: str) -> str:
     while last - first > 3 and 1 in (extents[first], extents[last - 1]):
         first, last = (first + 1, last) if extents[first] == 1 else (first, last - 1)
     kept = extents[first:last]
-    if len(kept) == 4 and 2 <= kept[-1] <= MOST_CHANNELS:
-        letters = "zyxc"
-    elif len(kept) == 4 and 2 <= kept[0] <= MOST_CHANNELS:
-        letters = "czyx"
+    if len(kept) == 4 and min(kept[0], kept[-1]) <= MOST_CHANNELS:
+        letters = "czyx" if kept[0] < kept[-1] else "zyxc"
     else:
         volume_shape(kept, source)
         letters = _SPACE[-len(kept) :]

@@ -112,7 +112,7 @@ def open_volume(
         voxel_size_nm: (z, y, x); it wins over what the file tells.
         level: Of the stored pyramid, 0 for the finest.
         channel: Which one, from 0, of a file that stores several. They are the axis that the file names so; without names, of
-            four axes the last if it has 2 to 8 voxels, else the first if it has.
+            four axes the shorter of the first and the last, if it has no more than 8.
 
     Returns:
         The volume. An image of two axes has one section. ``open_volume(volume.source, axes=axes, channel=channel)`` opens it

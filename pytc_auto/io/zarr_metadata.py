@@ -49,8 +49,8 @@ def zarr_contents(path: Folder) -> Contents:
 
 
 def is_zarr(path: Folder) -> bool:
-    """Whether a folder is a zarr array or group."""
-    return any((path / name).is_file() for name in _FILES)
+    """Whether a folder is a zarr array or group; its name may say so in place of a metadata file."""
+    return any((path / name).is_file() for name in _FILES) or path.name.endswith(".zarr")
 
 
 def read_node(folder: Folder) -> Node:

@@ -168,7 +168,7 @@ def test_all_faults_together(tmp_path):
     assert "has (3, 4, 5) (z, y, x)" in found[0]
     assert "b.h5:main: the voxel size is not known" in found[1]
     assert "c.h5:main: labels must be whole numbers, but the value at z 0, y 0, x 0 is 0.5" in found[2]
-    assert "d.h5:main: has 5 channels" in found[3]
+    assert "d.h5:main: has 2 channels" in found[3]
     assert "e.tif: is truncated or damaged" in found[4]
     assert "e.tif: has 3 channels (RGB or the like)" in found[5]
 
