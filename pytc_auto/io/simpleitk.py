@@ -16,6 +16,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
+from pytc_auto.io.nifti import GzipNifti, stored_as
 from pytc_auto.io.volume import Array, FileVolume, Volume, colored, damaged, number_dtype, volume_shape
 
 _REGION_SUFFIXES = (".nii", ".mha", ".mhd")
@@ -29,6 +30,15 @@ _TEXT_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
 _HEADER_BYTES = 2**16
 _MOST_SQUEEZED = 1100
 """The compression of these formats makes nothing smaller than this."""
+
+_READERS = {
+    ".nii": "NiftiImageIO",
+    ".nii.gz": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+}
 
 _PIXELS = {
     sitk.sitkUInt8: "uint8",
@@ -52,6 +62,7 @@ class SimpleItkVolume(FileVolume):
         self.path = path
         self.voxel_size_nm = None
         with damaged(self.source):
+            data_file(path)
             reader = _reader(path)
             reader.ReadImageInformation()
             self.axes = len(reader.GetSize())
@@ -59,7 +70,7 @@ class SimpleItkVolume(FileVolume):
                 raise colored(self.source, reader.GetNumberOfComponents())
             self.shape = volume_shape(reader.GetSize()[::-1], self.source)
             self.dtype = number_dtype(_PIXELS.get(reader.GetPixelID(), "O"), self.source)
-            compressed = _check_length(path, math.prod(self.shape) * self.dtype.itemsize)
+            compressed = _check_length(path, _announced(path, self))
             self.random_access = not compressed and path.name.lower().endswith(_REGION_SUFFIXES)
 
     def _open(self) -> Any:
@@ -83,7 +94,9 @@ def open_simpleitk(path: Path) -> Volume:
     Raises:
         DataError: The file is damaged, has several channels or is not a volume.
     """
-    return SimpleItkVolume(path)
+    volume = SimpleItkVolume(path)
+    with damaged(volume.source):
+        return GzipNifti(path, volume) if path.suffix.lower() == ".gz" else volume
 
 
 def data_file(path: Path) -> Path | None:
@@ -103,6 +116,14 @@ def data_file(path: Path) -> Path | None:
     return held
 
 
+def _announced(path: Path, volume: Volume) -> int:
+    """Bytes of the voxels; of NIfTI, which may store them in another type than they are given in, with the header."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return math.prod(volume.shape) * volume.dtype.itemsize
+    stored = stored_as(path)
+    return stored.start + math.prod(volume.shape) * stored.dtype.itemsize
+
+
 def _check_length(path: Path, announced: int) -> bool:
     """See that a file can hold the bytes that its header announces; tell whether it is compressed.
 
@@ -119,13 +140,13 @@ def _check_length(path: Path, announced: int) -> bool:
 
 def _header(path: Path) -> str:
     """The text at the start of a file; of a format without text, none."""
-    if not path.name.lower().endswith(_TEXT_SUFFIXES):
-        return ""
     with path.open("rb") as file:
-        return file.read(_HEADER_BYTES).decode("latin-1")
+        start = file.read(_HEADER_BYTES)
+    return start.decode("latin-1") if path.name.lower().endswith(_TEXT_SUFFIXES) else ""
 
 
 def _reader(path: Path) -> Any:
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(next(io for suffix, io in _READERS.items() if path.name.lower().endswith(suffix)))
     reader.SetFileName(str(path))
     return reader

@@ -25,6 +25,8 @@ from pytc_auto.io.voxel_size import in_nm, usable
 _MOST_CHANNELS = 7
 """As many as ImageJ shows. Writers that are not told the axes call them channels: a stack with more of them holds sections."""
 
+_DESCRIPTION = 270
+
 Piece = Callable[[int, int], Array]
 """Decodes a strip or tile of a page, (Y, X, samples)."""
 
@@ -150,11 +152,25 @@ def _check_length(file: Any, source: str) -> None:
     images = int((file.imagej_metadata or {}).get("images", 1))
     pages = max(len(file.pages), int(np.prod(series.shape[:-2])))
     following = _next_page_offset(file)
-    if max(ends) > size or following >= size or images > pages:
+    if max(*ends, _description_end(file)) > size or following >= size or images > pages:
         raise DataError(
             f"{source}: is truncated or damaged: it has {size} bytes and {pages} whole pages, but its header announces more. "
             "Copy or export it again."
         )
+
+
+def _description_end(file: Any) -> int:
+    """Where the first page's description ends; tifffile leaves it out where it is cut. 0 if there is none."""
+    handle, layout, first = file.filehandle, file.tiff, file.pages[0].offset
+    handle.seek(first)
+    (tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+    pair = layout.byteorder + ("QQ" if layout.offsetsize == 8 else "II")
+    for _ in range(tags):
+        entry = handle.read(layout.tagsize)
+        (code,), (count, offset) = struct.unpack_from(f"{layout.byteorder}H", entry), struct.unpack_from(pair, entry, 4)
+        if code == _DESCRIPTION and count > layout.tagoffsetthreshold:
+            return int(offset + count)
+    return 0
 
 
 def _next_page_offset(file: Any) -> int:

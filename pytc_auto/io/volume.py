@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -20,6 +21,9 @@ Array = npt.NDArray[Any]
 
 CACHE_BYTES = 128 * 2**20
 """How much a volume that must decode whole sections keeps of them, in each process."""
+
+_REASON = 300
+"""Letters of a decoder's own words that are passed on."""
 
 _MOST_EXTENT = 2**31
 _MOST_VOXELS = 2**60
@@ -158,8 +162,10 @@ def damaged(source: str) -> Iterator[None]:
     except PytcError:
         raise
     except Exception as error:
-        reason = str(error).partition(" [tensorstore_spec=")[0]
-        if "://" in source:
+        reason = textwrap.shorten(str(error).partition(" [tensorstore_spec=")[0] or type(error).__name__, _REASON)
+        if isinstance(error, PermissionError) or "Permission denied" in reason:
+            message = f"may not be read ({reason}). Ask for the permission to read it."
+        elif "://" in source:
             message = f"cannot be read ({reason}). Check the address and the connection; if they are right, it is damaged."
         else:
             message = f"is truncated or damaged ({reason}). Copy or export it again."
