@@ -164,7 +164,7 @@ def locate(path: str | Path) -> tuple[Folder, str | None]:
         DataError: There is no such file or folder.
     """
     if is_url(path):
-        return locate_url(str(path))
+        return locate_url(path)
     with damaged(str(path)):
         if Path(path).exists():
             return Path(path), None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from pytc_auto.errors import DataError
 from pytc_auto.io.volume import CACHE_BYTES
 
-SCHEMES = ("https", "http", "s3", "gs")
+_URL = re.compile(r"(https?|s3|gs):/{1,2}([^/]+)/?(.*)", re.DOTALL)
 
 _RETRIES = {"max_retries": 3, "initial_delay": "200ms", "max_delay": "2s"}
 _CONTEXT = {f"{name}_request_retries": _RETRIES for name in ("http", "s3", "gcs")}
@@ -68,18 +69,17 @@ Folder = Path | Url
 
 
 def is_url(path: str | Path) -> bool:
-    """Whether a path names a remote volume."""
-    scheme, separator, rest = str(path).partition("://")
-    return bool(separator and rest) and scheme in SCHEMES
+    """Whether a path names a remote volume; a ``Path`` made of a URL has one slash fewer and is known, too."""
+    return _URL.match(str(path)) is not None
 
 
-def locate_url(text: str) -> tuple[Url, str | None]:
+def locate_url(path: str | Path) -> tuple[Url, str | None]:
     """The place that a URL names, and the key after the last colon of its path where there is one."""
-    scheme, _, rest = text.partition("://")
-    host, _, path = rest.partition("/")
-    place, colon, key = path.rpartition(":")
-    if not colon:
-        place, key = key, ""
+    found = _URL.match(str(path))
+    assert found is not None
+    scheme, host, inside = found.groups()
+    place, colon, key = inside.rpartition(":")
+    place = place if colon else inside
     return Url(f"{scheme}://{host}/{place.strip('/')}".rstrip("/")), key if colon else None
 
 

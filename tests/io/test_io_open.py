@@ -103,7 +103,7 @@ def test_a_segmentation_that_is_a_plain_file(container):
 
 
 def test_import_is_light():
-    heavy = ("h5py", "tifffile", "zarr", "SimpleITK", "imagecodecs", "torch")
+    heavy = ("h5py", "tifffile", "zarr", "SimpleITK", "imagecodecs", "tensorstore", "mrcfile", "torch")
     code = f"import sys, pytc_auto.io.open, pytc_auto.io.dataset; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -212,6 +212,7 @@ def test_a_chunk_that_is_damaged(server, tmp_path, array, writers):
         ("http://host:80/a.zarr:b/c", "http://host:80/a.zarr", "b/c"),
         ("s3://bucket/a/b:c", "s3://bucket/a/b", "c"),
         ("gs://bucket", "gs://bucket", None),
+        (Path("https://host:80/a.zarr:b/c"), "https://host:80/a.zarr", "b/c"),
     ],
 )
 def test_locate(path, url, key):
@@ -219,7 +220,7 @@ def test_locate(path, url, key):
     assert locate(path) == (Url(url), key)
 
 
-@pytest.mark.parametrize("path", ["a.zarr", "/a/b:c", "file:///a", "ftp://host/a", "https://", Path("https://host/a")])
+@pytest.mark.parametrize("path", ["a.zarr", "/a/b:c", "file:///a", "ftp://host/a", "https://", "http:///a"])
 def test_what_is_no_url(path):
     assert not is_url(path)
 
