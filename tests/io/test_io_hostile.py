@@ -116,6 +116,14 @@ def test_png_that_announces_much(tmp_path, width, height):
     one_error(tmp_path)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.5, 0.99])
+def test_truncated_jpeg(tmp_path, share):
+    """Decoders paint gray what is missing."""
+    data = imagecodecs.jpeg_encode(np.random.default_rng(14).integers(0, 255, (64, 80), dtype=np.uint8))
+    (tmp_path / "a.jpg").write_bytes(data[: int(share * len(data))])
+    assert "is truncated or damaged" in one_error(tmp_path / "a.jpg")
+
+
 def test_jpeg_that_announces_much(tmp_path):
     data = bytearray(imagecodecs.jpeg_encode(np.zeros((16, 16), np.uint8)))
     at = data.index(b"\xff\xc0") + 5

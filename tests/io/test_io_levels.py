@@ -248,3 +248,25 @@ def test_mrc_of_unknown_size_and_compressed(tmp_path):
     path.write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(DataError, match=r"a.mrc: is compressed. Unpack it with gunzip"):
         open_volume(path)
+
+
+def test_a_truncated_mrc_is_not_opened(tmp_path):
+    with mrcfile.new(tmp_path / "a.mrc", data=RAW):
+        pass
+    (tmp_path / "a.mrc").write_bytes((tmp_path / "a.mrc").read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"a.mrc: is truncated or damaged .it has 4047 bytes, but its header announces 4048"):
+        open_volume(tmp_path / "a.mrc")
+
+
+def test_the_scale_of_the_image_holds_for_the_offsets_of_its_levels(tmp_path):
+    path = ome_zarr(tmp_path, "0.5")
+    group = zarr.open_group(store=str(path), mode="r+")
+    ome = group.attrs.asdict()["ome"]
+    ome["multiscales"][0]["coordinateTransformations"] = [
+        {"type": "scale", "scale": [2, 3, 4]},
+        {"type": "translation", "translation": [1, 2, 3]},
+    ]
+    group.attrs["ome"] = ome
+    volume = open_volume(path, level=1)
+    assert volume.voxel_size_nm == (80.0, 39.0, 34.0)
+    assert volume.offset_nm == (161.0, -7.75, 45.5)
