@@ -41,24 +41,32 @@ def from_attributes(attributes: Mapping[str, Any]) -> ZyxFloat | None:
         attributes: ``resolution`` or ``voxel_size`` hold (z, y, x), in nanometers unless ``units`` (one for each axis)
             says otherwise; ``element_size_um`` holds (z, y, x) in micrometers, as Fiji and ilastik write it.
     """
+    units = _texts(attributes.get("units"))
     for name in ("resolution", "voxel_size", "voxel_size_nm"):
         found = _numbers(attributes.get(name))
         if len(found) == 3:
-            return usable(_lengths(found, attributes, name))
+            given = units if len(units) == 3 and not name.endswith("_nm") else ["nm"] * 3
+            return usable([in_nm(v, u) for v, u in zip(found, given, strict=True)])
     return usable([in_nm(v, "um") for v in _numbers(attributes.get("element_size_um"))])
 
 
 def offset_from_attributes(attributes: Mapping[str, Any]) -> ZyxFloat | None:
-    """Where the first voxel lies, from the attribute ``offset`` (z, y, x) beside the voxel size and in its unit."""
-    found = _lengths(_numbers(attributes.get("offset")), attributes, "offset")
-    return (found[0], found[1], found[2]) if len(found) == 3 and all(map(math.isfinite, found)) else None
+    """Where the first voxel lies, from the attributes of an HDF5 or zarr array.
+
+    Args:
+        attributes: ``offset`` holds (z, y, x), in nanometers unless ``units`` says otherwise.
+    """
+    found, units = _numbers(attributes.get("offset")), _texts(attributes.get("units"))
+    given = units if len(units) == 3 else ["nm"] * 3
+    return finite([in_nm(v, u) for v, u in zip(found, given, strict=True)]) if len(found) == 3 else None
 
 
-def _lengths(values: list[float], attributes: Mapping[str, Any], name: str) -> list[float]:
-    """Values of an attribute in nanometers, by the unit that ``units`` gives for each axis."""
-    units = _texts(attributes.get("units"))
-    given = units if len(units) == 3 and not name.endswith("_nm") else ["nm"] * 3
-    return [in_nm(v, u) for v, u in zip(values, given, strict=False)]
+def finite(values: Sequence[float]) -> ZyxFloat | None:
+    """Three finite lengths, rounded to 1e-6 nm, else None."""
+    if len(values) != 3 or not all(math.isfinite(v) for v in values):
+        return None
+    z, y, x = (round(float(v), 6) for v in values)
+    return z, y, x
 
 
 def _numbers(value: Any) -> list[float]:

@@ -117,10 +117,10 @@ def test_every_lonely_volume_is_named(tmp_path):
     write(tmp_path, "sample_1", labels=None)
     write(tmp_path, "other", labels=None)
     write(tmp_path, "sample-1", image=None)
-    (tmp_path / "labels" / "other.odd").write_bytes(b"12345678")
+    (tmp_path / "labels" / "other.dm3").write_bytes(b"12345678")
     other, sample, labels = faults(tmp_path)
     assert other.startswith(
-        f"{tmp_path / 'labels' / 'other'}: is missing, but images/other is there. labels/other.odd is there, but its"
+        f"{tmp_path / 'labels' / 'other'}: is missing, but images/other is there. labels/other.dm3 is there, but its"
     )
     assert "Did you mean labels/sample-1? Names must be equal. Add it or move images/sample_1 elsewhere." in sample
     assert labels.startswith(
@@ -168,7 +168,7 @@ def test_all_faults_together(tmp_path):
     assert "has (3, 4, 5) (z, y, x)" in found[0]
     assert "b.h5:main: the voxel size is not known" in found[1]
     assert "c.h5:main: labels must be whole numbers, but the value at z 0, y 0, x 0 is 0.5" in found[2]
-    assert "d.h5:main: has 4 axes" in found[3]
+    assert "d.h5:main: has 2 channels" in found[3]
     assert "e.tif: is truncated or damaged" in found[4]
     assert "e.tif: has 3 channels (RGB or the like)" in found[5]
 
