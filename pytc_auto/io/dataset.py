@@ -9,7 +9,6 @@ import numpy as np
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Zyx, ZyxFloat, blocks
-from pytc_auto.io.entry import open_channel
 from pytc_auto.io.grid import Grid, alike, common_grid, nm, shape_fault
 from pytc_auto.io.layout import WANTED, find_layout
 from pytc_auto.io.open import is_container, open_volume
@@ -78,7 +77,7 @@ def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[
     axes = declared.axes or "zyx"
     image = labels = None
     try:
-        image = open_channel(pair.image, axes, declared.channel)
+        image = open_volume(pair.image, axes=axes, channel=declared.channel)
     except DataError as error:
         faults.append(str(error))
     try:
@@ -87,6 +86,8 @@ def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[
         faults.append(str(error))
     if image is None or (labels is None and pair.labels):
         return None
+    if given is None and (level := _level(image, labels)):
+        image = open_volume(pair.image, axes=axes, channel=declared.channel, level=level)
     size = given or image.voxel_size_nm or (labels and labels.voxel_size_nm) or declared.voxel_size_nm
     grid = _grid(image, labels, size, faults, stored=given is None)
     if grid is None:
@@ -103,6 +104,14 @@ def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[
         labels_start=grid.labels_start,
         unlabeled_sections=[],
     )
+
+
+def _level(image: Volume, labels: Volume | None) -> int:
+    """The stored level of the image that has the voxel size of coarser labels; 0 where there is none."""
+    if labels is None or labels.voxel_size_nm is None:
+        return 0
+    wanted = labels.voxel_size_nm
+    return next((level for level, size in enumerate(image.levels_nm) if alike(size, wanted)), 0)
 
 
 def _grid(image: Volume, labels: Volume | None, size: ZyxFloat | None, faults: list[str], *, stored: bool) -> Grid | None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from pytc_auto.io.open import open_volume
 from pytc_auto.io.scale import Kind, at_scale
 from pytc_auto.io.volume import Volume
-from pytc_auto.schema.dataset import AxisOrder, PositiveZyx, VolumeEntry
+from pytc_auto.schema.dataset import PositiveZyx, VolumeEntry
 
 
 def open_image(entry: VolumeEntry) -> Volume:
@@ -17,7 +14,7 @@ def open_image(entry: VolumeEntry) -> Volume:
     Raises:
         DataError: The file is not there, damaged or not a volume.
     """
-    return _on_grid(open_channel(entry.image, entry.axes, entry.channel), entry, entry.image_scale, "image")
+    return _on_grid(open_volume(entry.image, axes=entry.axes, channel=entry.channel), entry, entry.image_scale, "image")
 
 
 def open_labels(entry: VolumeEntry) -> Volume:
@@ -28,12 +25,6 @@ def open_labels(entry: VolumeEntry) -> Volume:
     """
     assert entry.labels is not None
     return _on_grid(open_volume(entry.labels, axes=entry.axes), entry, entry.labels_scale, "labels")
-
-
-def open_channel(path: str | Path, axes: AxisOrder, channel: int | None) -> Volume:
-    """A file as it is; ``channel`` chooses where it has several."""
-    chosen: dict[str, Any] = {} if channel is None else {"channel": channel}
-    return open_volume(path, axes=axes, **chosen)
 
 
 def _on_grid(stored: Volume, entry: VolumeEntry, scale: PositiveZyx, kind: Kind) -> Volume:

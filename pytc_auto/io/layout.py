@@ -28,6 +28,7 @@ from pytc_auto.io.pairing import (
     visible,
     with_key,
 )
+from pytc_auto.io.remote import is_url
 from pytc_auto.io.unrelated import arranged
 from pytc_auto.schema.dataset import Declared
 
@@ -65,7 +66,7 @@ def _by_hand(declared: Declared, beside: Path) -> list[Pair]:
     """The volumes that dataset.yaml names."""
 
     def place(path: str, key: str | None, names: tuple[str, ...]) -> str:
-        if "://" in path:
+        if is_url(path):
             return path
         placed = beside / path
         return with_key(placed, key, names) if placed.exists() else str(placed)
@@ -141,8 +142,8 @@ def _containers(side: Side, declared: Declared) -> Layout:
         raise DataError("\n".join(faults))
     if declared.axes is None and all(_is_nisb(paths[0], pair) for paths, pair in zip(side.found.values(), pairs, strict=True)):
         remark = (
-            f"{side.folder}: zarr arrays called img and seg are taken to be stored as in NISB, in x, y, z order. "
-            "If they are in z, y, x order, say axes: zyx in dataset.yaml."
+            f"{side.folder}: zarr arrays called img and seg are taken to be stored in x, y, z order, as in NISB, "
+            "unless they name their axes. If they are in z, y, x order, say axes: zyx in dataset.yaml."
         )
         return Layout(pairs, declared.replace(axes="xyz"), [remark])
     return Layout(pairs, declared)

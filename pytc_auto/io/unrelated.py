@@ -11,8 +11,7 @@ import numpy as np
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, zyx
-from pytc_auto.io.entry import open_channel
-from pytc_auto.io.open import format_of, stem
+from pytc_auto.io.open import format_of, open_volume, stem
 from pytc_auto.io.pairing import Side
 from pytc_auto.io.sections import SECTION_SUFFIXES, section_paths
 from pytc_auto.io.volume import Array, Volume
@@ -66,7 +65,7 @@ def decide(folder: Path, paths: Sequence[Path], declared: Declared) -> Decision:
     if declared.stack is not None or len(paths) < 2:
         return Decision(declared.stack is not False, None)
     try:
-        likeness = neighbour_correlation([open_channel(path, "zyx", declared.channel) for path in paths])
+        likeness = neighbour_correlation([open_volume(path, channel=declared.channel) for path in paths])
     except DataError:
         return Decision(stack=True, remark=None)
     if likeness is not None and likeness >= LEAST_ALIKE:
@@ -121,7 +120,7 @@ def _is_section(path: Path, declared: Declared) -> bool:
     if path.suffix.lower() not in (".tif", ".tiff"):
         return True
     try:
-        return open_channel(path, "zyx", declared.channel).shape[0] == 1
+        return open_volume(path, channel=declared.channel).shape[0] == 1
     except DataError:
         return False
 

@@ -179,11 +179,19 @@ def test_nisb_seeds(tmp_path, place):
     wanted = {"seed0": first, "seed1": second, "seed2": (third[0], None)}
     found = check(tmp_path, wanted, voxel_size_nm=SIZE)
     (remark,) = found.remarks
-    assert "img and seg are taken to be stored as in NISB, in x, y, z order" in remark
+    assert "img and seg are taken to be stored in x, y, z order, as in NISB, unless they name their axes" in remark
     assert "say axes: zyx in dataset.yaml" in remark
     turned = {name: tuple(a if a is None else a.transpose() for a in arrays) for name, arrays in wanted.items()}
     declare(tmp_path, axes="zyx", voxel_size_nm=SIZE)
     assert check(tmp_path, turned).remarks == []
+
+
+def test_nisb_arrays_that_name_their_axes_are_not_turned(tmp_path):
+    image, labels = volume(0)
+    group = zarr.open_group(store=str(tmp_path / "data.zarr"), mode="w", zarr_format=3)
+    for key, array in (("img", image), ("seg", labels)):
+        group.create_array(key, shape=SHAPE, dtype=array.dtype, dimension_names=["z", "y", "x"])[...] = array
+    check(tmp_path / "data.zarr", {"data": (image, labels)}, voxel_size_nm=SIZE)
 
 
 def test_one_nisb_container(tmp_path):
@@ -311,6 +319,38 @@ def test_a_fine_image_meets_its_coarse_labels(tmp_path):
     assert (got.shape, got.labelled) == ((6, 11, 10), Box.of_shape((6, 10, 9)))
     np.testing.assert_array_equal(got.read_image(got.labelled), image[:, ::2, ::3])
     np.testing.assert_array_equal(got.read_labels(got.labelled).labels_zyx, labels)
+
+
+def pyramid(path, arrays, sizes):
+    """An OME-Zarr image whose levels hold these arrays."""
+    group = zarr.open_group(store=str(path), mode="w", zarr_format=3)
+    for number, array in enumerate(arrays):
+        group.create_array(str(number), shape=array.shape, dtype=array.dtype)[...] = array
+    levels = [{"path": str(i), "coordinateTransformations": [{"type": "scale", "scale": size}]} for i, size in enumerate(sizes)]
+    axes = [{"name": a, "type": "space", "unit": "nanometer"} for a in "zyx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"name": "em", "axes": axes, "datasets": levels}]}
+
+
+def test_the_stored_level_of_the_labels_voxel_size_is_used(tmp_path):
+    """Level 1 is not the mean of level 0, so that it can be told which one is read."""
+    coarse, labels = volume(1, (6, 10, 9))
+    pyramid(tmp_path / "images" / "a.zarr", [volume(0, (6, 20, 27))[0], coarse], [(40.0, 5.0, 4.0), (40.0, 10.0, 12.0)])
+    hdf5(tmp_path / "labels" / "a.h5", size=(40.0, 10.0, 12.0), main=labels)
+    found = check(tmp_path, {"a": (coarse, labels)}, size=(40.0, 10.0, 12.0))
+    assert found.dataset.volumes[0].image_scale == (1, 1, 1)
+    assert found.dataset.volumes[0].image.endswith("images/a.zarr:1")
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_one_of_several_channels(tmp_path, last):
+    image, labels = volume(0)
+    both = np.stack([volume(1)[0], image], axis=3 if last else 0)
+    hdf5(tmp_path / "images" / "a.h5", main=both)
+    hdf5(tmp_path / "labels" / "a.h5", main=labels)
+    with pytest.raises(DataError, match=r"has 2 channels.* channel: 0 in dataset\.yaml"):
+        find_dataset(tmp_path)
+    declare(tmp_path, channel=1)
+    assert check(tmp_path, {"a": (image, labels)}).dataset.volumes[0].channel == 1
 
 
 def test_fine_labels_meet_their_coarse_image_axis_by_axis(tmp_path):

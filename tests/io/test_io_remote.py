@@ -14,9 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
+from samples import small_plan
 
+from pytc_auto.data.volumes import open_volumes
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
+from pytc_auto.io.dataset import find_dataset
 from pytc_auto.io.open import format_of, locate, open_volume, stem
 from pytc_auto.io.remote import Url, is_url
 
@@ -234,3 +237,20 @@ def test_a_url_is_like_a_path(server, tmp_path, array, writers):
     assert Url("s3://bucket").parent == Url("s3://bucket")
     with pytest.raises(FileNotFoundError):
         (url / "none").read_text()
+
+
+def test_a_data_set_of_remote_volumes(server, tmp_path):
+    rng = np.random.default_rng(0)
+    stored = {name: rng.integers(0, 200, SHAPE, dtype=np.uint8) for name in ("image", "labels")}
+    for name, array in stored.items():
+        made = zarr.create_array(store=str(tmp_path / f"{name}.zarr"), shape=SHAPE, chunks=(2, 8, 8), dtype="uint8")
+        made[...] = array
+        made.attrs["resolution"] = VOXEL_SIZE_NM
+    entry = {"name": "far", "image": f"{server}/image.zarr", "labels": f"{server}/labels.zarr"}
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "dataset.yaml").write_text(json.dumps({"volumes": [entry]}))
+    dataset = find_dataset(tmp_path / "set").dataset
+    assert dataset.volumes[0].image.startswith(f"{server}/image.zarr")
+    (volume,) = open_volumes(dataset, small_plan(voxel_size_nm=VOXEL_SIZE_NM), memory_bytes=0)
+    np.testing.assert_array_equal(volume.read_image(BOX), stored["image"][BOX.slices])
+    np.testing.assert_array_equal(volume.read_labels(BOX).labels_zyx, stored["labels"][BOX.slices])
