@@ -13,7 +13,6 @@ from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, zyx
 from pytc_auto.io.open import format_of, open_volume, stem
 from pytc_auto.io.pairing import Side
-from pytc_auto.io.sections import SECTION_SUFFIXES, section_paths
 from pytc_auto.io.volume import Array, Volume
 from pytc_auto.schema.dataset import Declared
 
@@ -45,7 +44,7 @@ def arranged(images: Side, labels: Side, declared: Declared) -> tuple[Side, Side
     """
     remarks: list[str] = []
     if _loose(images, declared):
-        decision = decide(images.folder, section_paths(images.folder), declared)
+        decision = decide(images.folder, _sections(images.folder), declared)
         remarks += [decision.remark] if decision.remark else []
         if decision.stack:
             images = Side(images.folder, {"stack": [images.folder]})
@@ -53,7 +52,7 @@ def arranged(images: Side, labels: Side, declared: Declared) -> tuple[Side, Side
         labels = Side(labels.folder, {"stack": [labels.folder]})
     for name, paths in list(images.found.items()):
         if paths[0] != images.folder and _is_stack(paths[0]):
-            decision = decide(paths[0], section_paths(paths[0]), declared)
+            decision = decide(paths[0], _sections(paths[0]), declared)
             if not decision.stack:
                 remarks += [decision.remark] if decision.remark else []
                 images, labels = _taken_apart(images, name), _taken_apart(labels, name)
@@ -107,8 +106,13 @@ def neighbour_correlation(images: Sequence[Volume]) -> float | None:
 def _loose(side: Side, declared: Declared) -> bool:
     """Whether a folder holds nothing but several 2D images."""
     paths = [path for found in side.found.values() for path in found]
-    sections = all(p.is_file() and p.suffix.lower() in SECTION_SUFFIXES for p in paths)
-    return len(paths) > 1 and sections and all(_is_section(p, declared) for p in paths)
+    return len(paths) > 1 and set(paths) == set(_sections(side.folder)) and all(_is_section(p, declared) for p in paths)
+
+
+def _sections(folder: Path) -> list[Path]:
+    from pytc_auto.io.sections import section_paths
+
+    return [path for path in section_paths(folder) if path.is_file()]
 
 
 def _is_stack(path: Path) -> bool:
@@ -130,7 +134,7 @@ def _taken_apart(side: Side, name: str) -> Side:
     found: dict[str, list[Path]] = {}
     for key, paths in side.found.items():
         if key == name and _is_stack(paths[0]):
-            for path in section_paths(paths[0]):
+            for path in _sections(paths[0]):
                 found.setdefault(f"{name}/{stem(path)}", []).append(path)
         else:
             found[key] = paths

@@ -52,7 +52,7 @@ def plan(  # noqa: PLR0913
     """Look at a data set and decide everything.
 
     Args:
-        data: Folder with images/ and labels/, or one container with both.
+        data: Folder or container with images and labels, see ``io.layout``.
         name: Of the run; the data folder's name by default.
         runs: Folder of all runs.
         voxel_size_nm: (z, y, x), where the files do not tell.
