@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pytc_auto.data.folds import Region
+from pytc_auto.geometry import Box
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Machine, Plan
 
@@ -163,3 +165,13 @@ def small_plan(**fields) -> Plan:
         "why": {name: {"rule": "by hand", "numbers": {}} for name in DECIDED},
     }
     return Plan.model_validate(raw | fields)
+
+
+def region(box, context=None, volume=0) -> Region:
+    """A part of a volume that may be seen no further than it is labelled."""
+    return Region(volume, box, context or box)
+
+
+def wholes(shapes) -> list[Region]:
+    """Volumes that are labelled all over."""
+    return [region(Box.of_shape(shape), volume=number) for number, shape in enumerate(shapes)]

@@ -24,10 +24,12 @@ from pytc_auto.fingerprint.sampling import can_be_counted, image_boxes, label_bo
 from pytc_auto.fingerprint.sections import Sections, measure_sections, section_facts
 from pytc_auto.fingerprint.unlabeled import Unlabeled
 from pytc_auto.geometry import Box, ZyxFloat, cutting_axis, zyx
+from pytc_auto.io.entry import open_image, open_labels
 from pytc_auto.io.open import open_volume
+from pytc_auto.io.scale import coarse_voxel_size
 from pytc_auto.io.volume import Volume, in_memory
 from pytc_auto.progress import Progress, silent, walked
-from pytc_auto.schema.dataset import Dataset, VolumeEntry
+from pytc_auto.schema.dataset import AxisOrder, Dataset, VolumeEntry
 from pytc_auto.schema.fingerprint import CountedFrom, Fingerprint, LabelsBox, VolumeFacts
 
 HELD_BYTES = 2**27
@@ -61,12 +63,12 @@ class Labelled:
     Attributes:
         labels: As read by box, z, y, x.
         unlabeled: What is known not to be labelled, in voxels of the labels.
-        open_level: Opens a coarser level of the stored pyramid by its place in ``labels.levels_nm``; None if that cannot be.
+        open_level: Opens a coarser level of the stored pyramid by its place in ``labels.levels_nm``.
     """
 
     labels: Volume
     unlabeled: Unlabeled
-    open_level: Callable[[int], Volume] | None = None
+    open_level: Callable[[int], Volume]
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,11 @@ def measure(
     axis = cutting_axis(size)
     found = []
     for entry in dataset.volumes:
-        image = open_volume(entry.image, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
-        labelled = None
+        image, labelled = open_image(entry), None
         if entry.labels:
-            labels = open_volume(entry.labels, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
             sections = [s - entry.labels_start[axis] for s in entry.unlabeled_sections]
-            labelled = Labelled(labels, Unlabeled(dataset.unlabeled, axis, sections))
+            open_level = partial(_level, entry.labels, entry.axes)
+            labelled = Labelled(open_labels(entry), Unlabeled(dataset.unlabeled, axis, sections), open_level)
         found.append(measure_volume(entry, image, labelled, axis, reading))
     census = [m.labels.census for m in found if m.labels is not None]
     fingerprint = _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
@@ -213,12 +214,12 @@ def _census(labelled: Labelled, entry: VolumeEntry, reading: Reading) -> tuple[C
     labels, size, walk = labelled.labels, entry.voxel_size_nm, reading.walk(f"{entry.name}, components")
     if reading.full or can_be_counted(labels.box.size):
         return take_census(labels, labelled.unlabeled, size, walk=walk), "voxels"
-    for place, level_nm in enumerate(labels.levels_nm):
-        factor = zyx([max(1, round(c / s)) for c, s in zip(level_nm, size, strict=True)])
-        if labelled.open_level is None or not can_be_counted(labels.box.size // math.prod(factor)):
-            continue
+    for place in range(len(labels.levels_nm)):
         level = labelled.open_level(place)
-        return take_census(level, labelled.unlabeled.coarser(factor), level_nm, walk=walk), "coarser level"
+        factor = zyx([max(1, round(n / m)) for n, m in zip(labels.shape, level.shape, strict=True)])
+        if can_be_counted(level.box.size):
+            coarse = coarse_voxel_size(size, factor)
+            return take_census(level, labelled.unlabeled.coarser(factor), coarse, walk=walk), "coarser level"
     return None, "sample"
 
 
@@ -241,7 +242,7 @@ def _volume_facts(  # noqa: PLR0917
         shape=image.shape,
         dtype=str(image.dtype),
         voxel_size_nm=entry.voxel_size_nm,
-        channels=1 if entry.channel is None else None,
+        channels=image.channels,
         chunks=image.chunks,
         levels_nm=list(image.levels_nm),
         labelled=labelled is not None,
@@ -250,6 +251,11 @@ def _volume_facts(  # noqa: PLR0917
         labels_shift_nm=agreement.labels_shift_nm,
         blank_label_sections=blank,
     )
+
+
+def _level(path: str, axes: AxisOrder, place: int) -> Volume:
+    """A level of a stored pyramid."""
+    return open_volume(path, axes=axes, level=place)
 
 
 def _median_voxel_size(sizes: Sequence[ZyxFloat]) -> ZyxFloat:

@@ -53,7 +53,7 @@ def plan(  # noqa: PLR0913
     """Look at a data set and decide everything.
 
     Args:
-        data: Folder with images/ and labels/, or one container with both.
+        data: Folder or container with images and labels, see ``io.layout``.
         name: Of the run; the data folder's name by default.
         runs: Folder of all runs.
         voxel_size_nm: (z, y, x), where the files do not tell.
@@ -74,10 +74,10 @@ def plan(  # noqa: PLR0913
     if run.started:
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
-    dataset = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    measured = measure(dataset, name=run.name, progress=progress)
+    found = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
+    measured = measure(found.dataset, name=run.name, progress=progress)
     fingerprint = measured.fingerprint
-    dataset = _with_blank_sections(dataset, fingerprint)
+    dataset = _with_blank_sections(found.dataset, fingerprint)
     if size is not None:
         machine = PRESETS[size].replace(seconds=max_seconds)
         decided = make_plan(fingerprint, machine, task=task)
@@ -87,7 +87,7 @@ def plan(  # noqa: PLR0913
     dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
-    return Planned(run, decided, fingerprint, remarks(measured))
+    return Planned(run, decided, fingerprint, [*found.remarks, *remarks(measured)])
 
 
 def _default_name(data: Path) -> str:

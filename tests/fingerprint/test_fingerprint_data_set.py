@@ -229,7 +229,7 @@ def test_the_import_is_light():
 def _real(name, size=None):
     if not DATA.is_dir():
         pytest.skip("the shared data are not here")
-    return facts(find_dataset(DATA / name / "train", voxel_size_nm=size))
+    return facts(find_dataset(DATA / name / "train", voxel_size_nm=size).dataset)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ def write(folder, image, labels, size=SIZE, name="a"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         with h5py.File(folder / kind / f"{name}.h5", "w") as file:
             file.create_dataset("main", data=array).attrs["resolution"] = size
-    return find_dataset(folder)
+    return find_dataset(folder).dataset
 
 
 def noise(shape, seed=0):
