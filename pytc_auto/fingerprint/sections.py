@@ -148,6 +148,8 @@ class _Table:
             before = np.concatenate([self.last[0], gray[:-1]]), np.concatenate([self.last[1].values, found.values[:-1]])
             earlier = gray, found.values
         self.last = gray[-1:].copy(), Spectra(found.values[-1:].copy(), found.shape)
+        if not len(before[0]):
+            return
         pairs = slice(rows.stop - 1 - len(before[0]), rows.stop - 1)
         self.correlation[pairs] = np.einsum("nab,nab->n", before[0], earlier[0]) / float(np.prod(gray.shape[1:]))
         self.shift[pairs] = shifts(Spectra(before[1], found.shape), Spectra(earlier[1], found.shape))
