@@ -80,17 +80,13 @@ def take_census(
     Raises:
         DataError: A label is not a whole number.
     """
-    counts: list[dict[int, int]] = []
-    table = _Table()
+    table = Count()
     for box in walk(census_blocks(labels)):
         block = whole_numbers(labels.read(box), labels.source)
         known = unlabeled.labelled(block, box)
-        counts.append(clear_unlabeled_in_place(block, known))
-        table.add(find_components(block, known), box, labels.box)
-    value, voxels, start, stop, cut = table.joined()
-    return Census(
-        value, voxels, extents_nm(start, stop, voxel_size_nm), cut, merge_counts(counts), labels.box.size, voxel_size_nm
-    )
+        counts = clear_unlabeled_in_place(block, known)
+        table.add_in_place(find_components(block, known), counts, box, labels.box)
+    return table.census(voxel_size_nm)
 
 
 def clear_unlabeled_in_place(block: Ids, known: Mask) -> dict[int, int]:
@@ -116,16 +112,20 @@ def merge_counts(counts: Iterable[dict[int, int]]) -> dict[int, int]:
 
 
 @dataclass
-class _Table:
-    """The components of blocks, and which of them go on in the next block."""
+class Count:
+    """The components of blocks that tile a volume, and which of them go on in the next block."""
 
     rows: int = 0
     parts: list[tuple[Ids, Floats, Places, Places, Mask]] = field(default_factory=list)
     pairs: list[Places] = field(default_factory=list)
     faces: dict[tuple[int, Zyx], tuple[bytes, bytes]] = field(default_factory=dict)
+    counts: list[dict[int, int]] = field(default_factory=list)
+    read: int = 0
 
-    def add(self, found: Components, box: Box, whole: Box) -> None:
-        """Take the components of a block; blocks come z slowest."""
+    def add_in_place(self, found: Components, counts: dict[int, int], box: Box, whole: Box) -> None:
+        """Take the components of a block and the labelled voxels of each value; blocks come z slowest."""
+        self.counts.append(counts)
+        self.read += box.size
         start, stop = found.start + box.start, found.stop + box.start
         cut = (start == whole.start).any(axis=1) | (stop == whole.stop).any(axis=1) | found.beside_unlabeled
         self.parts.append((found.value, found.voxels, start, stop, cut))
@@ -150,7 +150,13 @@ class _Table:
         pairs = np.stack([rows[same], numbers[same].astype(np.int64) + (self.rows - 1)], axis=1)
         self.pairs.append(np.unique(pairs, axis=0))
 
-    def joined(self) -> tuple[Ids, Floats, Places, Places, Mask]:
+    def census(self, voxel_size_nm: ZyxFloat) -> Census:
+        """What was counted."""
+        value, voxels, start, stop, cut = self._joined()
+        extent = extents_nm(start, stop, voxel_size_nm)
+        return Census(value, voxels, extent, cut, merge_counts(self.counts), self.read, voxel_size_nm)
+
+    def _joined(self) -> tuple[Ids, Floats, Places, Places, Mask]:
         """One table, in which the parts of a component are one row."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytc_auto.fingerprint.census import Census
-from pytc_auto.fingerprint.components import Ids, Mask, Widths, extents_nm, find_components, inscribed_diameters
+from pytc_auto.fingerprint.components import Components, Ids, Mask, Widths, extents_nm, inscribed_diameters
 from pytc_auto.fingerprint.percentiles import Floats, weighted_percentiles
 from pytc_auto.fingerprint.solidity import LEAST_VOXELS, solidities
 from pytc_auto.fingerprint.surface import Surface, gap_widths_nm, measure_surface
@@ -33,16 +33,18 @@ class InstanceTable:
     gap_nm: Floats
 
 
-def measure_instances(ids_zyx: Ids, labelled_zyx: Mask, voxel_size_nm: ZyxFloat, rng: np.random.Generator) -> InstanceTable:
+def measure_instances(
+    components: Components, ids_zyx: Ids, labelled_zyx: Mask, voxel_size_nm: ZyxFloat, rng: np.random.Generator
+) -> InstanceTable:
     """Measure the components of one box.
 
     Args:
+        components: Of the ids.
         ids_zyx: (Z, Y, X) integers, 0 is background or unlabeled.
         labelled_zyx: (Z, Y, X), False where nobody looked. An object that reaches there counts as cut.
         voxel_size_nm: (z, y, x).
         rng: Chooses where gaps are measured.
     """
-    components = find_components(ids_zyx, labelled_zyx)
     surface = measure_surface(ids_zyx, labelled_zyx, voxel_size_nm)
     apart = surface.touching < TOUCHING * surface.whole
     return InstanceTable(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytc_auto.errors import DataError
-from pytc_auto.fingerprint.census import Census, clear_unlabeled_in_place, merge_counts
+from pytc_auto.fingerprint.census import Census, Count, clear_unlabeled_in_place, merge_counts
+from pytc_auto.fingerprint.components import find_components
 from pytc_auto.fingerprint.ignore import ignore_candidates
 from pytc_auto.fingerprint.instances import InstanceTable, instance_facts, measure_instances
 from pytc_auto.fingerprint.percentiles import weighted_percentiles
@@ -73,8 +74,18 @@ class VolumeLabels:
         return sum(self.census.counts.values()) / self.census.read
 
 
-def read_labels(labels: Volume, box: Box, unlabeled: Unlabeled, voxel_size_nm: ZyxFloat, rng: np.random.Generator) -> LabelTable:
+def read_labels(  # noqa: PLR0917
+    labels: Volume, box: Box, unlabeled: Unlabeled, voxel_size_nm: ZyxFloat, rng: np.random.Generator, count: Count | None = None
+) -> LabelTable:
     """Read and measure one box of labels.
+
+    Args:
+        labels: Whole numbers.
+        box: Where to read.
+        unlabeled: Where nobody looked.
+        voxel_size_nm: (z, y, x).
+        rng: Chooses where gaps are measured.
+        count: Takes the components, too, where the boxes tile the labels.
 
     Raises:
         DataError: A label is not a whole number.
@@ -82,7 +93,10 @@ def read_labels(labels: Volume, box: Box, unlabeled: Unlabeled, voxel_size_nm: Z
     block = whole_numbers(labels.read(box), labels.source)
     known = unlabeled.labelled(block, box)
     counts = clear_unlabeled_in_place(block, known)
-    return LabelTable(counts, box.size, measure_instances(block, known, voxel_size_nm, rng))
+    components = find_components(block, known)
+    if count is not None:
+        count.add_in_place(components, counts, box, labels.box)
+    return LabelTable(counts, box.size, measure_instances(components, block, known, voxel_size_nm, rng))
 
 
 def census_of(tables: Sequence[LabelTable], voxel_size_nm: ZyxFloat) -> Census:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pytc_auto.fingerprint.agreement import Agreement, compare
 from pytc_auto.fingerprint.blank_labels import blank_label_sections, look_at_sections
-from pytc_auto.fingerprint.census import Census, take_census
+from pytc_auto.fingerprint.census import Census, Count, take_census
 from pytc_auto.fingerprint.contrast import inverted_by_structure
 from pytc_auto.fingerprint.ignore import edge_value
 from pytc_auto.fingerprint.intensity import Filled, GrayValues, Image, find_padding, intensity_facts, read_gray_values
@@ -191,10 +191,11 @@ def _measure_labels(
         blank |= set(blank_label_sections(labels, axis, sections.foreground, gone))
     unlabeled = Unlabeled(unlabeled.values, axis, sorted(blank))
     boxes = label_boxes(labels, reading.rng, full=reading.full)
-    tables = [read_labels(labels, b, unlabeled, entry.voxel_size_nm, reading.rng) for b in reading.walk(what)(boxes)]
+    whole = Count() if sum(b.size for b in boxes) == labels.box.size else None
+    tables = [read_labels(labels, b, unlabeled, entry.voxel_size_nm, reading.rng, whole) for b in reading.walk(what)(boxes)]
     census, counted_from = (
-        (census_of(tables, entry.voxel_size_nm), "voxels")
-        if boxes == [labels.box]
+        (whole.census(entry.voxel_size_nm), "voxels")
+        if whole
         else _census(Labelled(labels, unlabeled, labelled.open_level), entry, reading)
     )
     found = VolumeLabels(
@@ -212,7 +213,7 @@ def _measure_labels(
 def _census(labelled: Labelled, entry: VolumeEntry, reading: Reading) -> tuple[Census | None, CountedFrom]:
     """Count over all labels, at the finest level that is small enough; None where there is none."""
     labels, size, walk = labelled.labels, entry.voxel_size_nm, reading.walk(f"{entry.name}, components")
-    if reading.full or can_be_counted(labels.box.size):
+    if can_be_counted(labels.box.size):
         return take_census(labels, labelled.unlabeled, size, walk=walk), "voxels"
     for place in range(len(labels.levels_nm)):
         level = labelled.open_level(place)

@@ -31,7 +31,9 @@ SMALL_WINDOW_VOXELS = 2**16
 DECODED_VOXELS = 2**30
 """Most voxels that are decoded for a sample; large chunks allow fewer boxes."""
 SLAB_VOXELS = 2**22
-"""Most voxels of an image that are in memory at once."""
+"""Voxels of an image that are in memory at once."""
+MOST_CHUNK = 4
+"""Chunks that hold more times that are read in parts."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Windows:
 def image_boxes(image: Volume, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
     """All of a small image, cut into slabs; of a large one seeded boxes of 64³ voxels, or as many."""
     if full or image.box.size <= WHOLE_IMAGE_VOXELS:
-        return slabs(image.box)
+        return tiles(image, SLAB_VOXELS)
     each = min(IMAGE_BOX_VOXELS, max(4096, IMAGE_VOXELS // 64))
     return sampled_boxes(image.shape, image.chunks, rng, each=each, total=IMAGE_VOXELS)
 
@@ -80,10 +82,8 @@ def label_boxes(labels: Volume, rng: np.random.Generator, *, full: bool = False)
 
 
 def census_blocks(labels: Volume) -> list[Box]:
-    """All of the labels, in blocks of at most 16 Mi voxels, of whole chunks where these are smaller; z slowest."""
-    side = box_shape(labels.shape, LABEL_BOX_VOXELS)
-    z, y, x = (s // c * c if c <= s else s for s, c in zip(side, labels.chunks or (1, 1, 1), strict=True))
-    return list(blocks(labels.box, (z, y, x)))
+    """All of the labels, in blocks of at most 16 Mi voxels; z slowest."""
+    return tiles(labels, LABEL_BOX_VOXELS)
 
 
 def can_be_counted(voxels: int) -> bool:
@@ -94,7 +94,7 @@ def can_be_counted(voxels: int) -> bool:
 def label_columns(labels: Volume, axis: int, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
     """Boxes that meet every section along an axis: all of small labels, of large ones 16 columns of 64² voxels."""
     if full or labels.box.size <= LABEL_VOXELS:
-        return slabs(labels.box)
+        return tiles(labels, SLAB_VOXELS)
     plane = zyx([1 if i == axis else n for i, n in enumerate(labels.shape)])
     chunks = labels.chunks and zyx([1 if i == axis else n for i, n in enumerate(labels.chunks)])
     columns = sampled_boxes(plane, chunks, rng, each=COLUMN_VOXELS, total=COLUMNS * COLUMN_VOXELS)
@@ -155,12 +155,27 @@ def box_shape(shape: Sequence[int], voxels: int) -> Zyx:
     return zyx(side)
 
 
-def slabs(region: Box) -> list[Box]:
-    """A box cut into pieces of at most 4 Mi voxels: of whole sections along z where one fits."""
+def tiles(volume: Volume, voxels: int) -> list[Box]:
+    """A volume cut into blocks of about so many voxels, of whole chunks unless these are far larger; z slowest."""
+    if volume.chunks is None:
+        return slabs(volume.box, voxels)
+    side = [min(c, n) for c, n in zip(volume.chunks, volume.shape, strict=True)]
+    if math.prod(side) > MOST_CHUNK * voxels:
+        return list(blocks(volume.box, box_shape(volume.shape, voxels)))
+    while True:
+        grown = [[s + c if i == axis else s for i, s in enumerate(side)] for axis, c in enumerate(volume.chunks)]
+        fits = [g for i, g in enumerate(grown) if side[i] < volume.shape[i] and math.prod(g) <= voxels]
+        if not fits:
+            return list(blocks(volume.box, zyx(side)))
+        side = min(fits, key=lambda g: max(g) - min(g))
+
+
+def slabs(region: Box, voxels: int = SLAB_VOXELS) -> list[Box]:
+    """A box cut into pieces of at most so many voxels: of whole sections along z where one fits."""
     _, y, x = region.shape
-    columns = min(x, SLAB_VOXELS)
-    rows = min(y, max(1, SLAB_VOXELS // columns))
-    return list(blocks(region, (max(1, SLAB_VOXELS // (rows * columns)), rows, columns)))
+    columns = min(x, voxels)
+    rows = min(y, max(1, voxels // columns))
+    return list(blocks(region, (max(1, voxels // (rows * columns)), rows, columns)))
 
 
 def section_box(shape: Zyx, axis: int, section: int) -> Box:

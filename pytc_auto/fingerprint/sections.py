@@ -10,7 +10,7 @@ import numpy as np
 from pytc_auto.fingerprint.curves import SectionCurves
 from pytc_auto.fingerprint.defects import Defects, find_defects
 from pytc_auto.fingerprint.percentiles import Floats, weighted_percentiles
-from pytc_auto.fingerprint.sampling import SLAB_VOXELS, Windows, cut_runs
+from pytc_auto.fingerprint.sampling import MOST_CHUNK, SLAB_VOXELS, Windows, cut_runs
 from pytc_auto.fingerprint.shift import LARGEST, Spectra, shifts, spectra
 from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.volume import Array, Volume
@@ -47,7 +47,10 @@ def measure_sections(
     boxes = [windows.box(w, a, b) for a, b in _slabs(image, windows) for w in windows.windows]
     for i, box in enumerate(walk(boxes)):
         table = tables[i % len(tables)]
-        table.add(np.moveaxis(image.read(box), axis, 0), place[box.start[axis]], starts=box.start[axis] - 1 not in place)
+        block, first = np.moveaxis(image.read(box), axis, 0), place[box.start[axis]]
+        for start in range(0, len(block), SLAB_SECTIONS):
+            alone = not start and box.start[axis] - 1 not in place
+            table.add(block[start : start + SLAB_SECTIONS], first + start, starts=alone)
     weight = np.array([w.size for w in windows.windows], np.float64)
     plane = np.array([s for i, s in enumerate(voxel_size_nm) if i != axis])
     mean, std, sharpness, correlation = _pooled(tables, weight)
@@ -117,7 +120,7 @@ def _slabs(image: Volume, windows: Windows) -> list[tuple[int, int]]:
     """Ranges of sections that are read at once, whole chunks where that is not too much."""
     largest = max(w.size for w in windows.windows)
     chunk = image.chunks[windows.axis] if image.chunks else 1
-    length = max(chunk, SLAB_SECTIONS // chunk * chunk) if chunk * largest <= 2 * SLAB_VOXELS else SLAB_SECTIONS
+    length = max(chunk, SLAB_SECTIONS // chunk * chunk) if chunk * largest <= MOST_CHUNK * SLAB_VOXELS else SLAB_SECTIONS
     return [part for start, stop in windows.runs for part in cut_runs(start, stop, length)]
 
 

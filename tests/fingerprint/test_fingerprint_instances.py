@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pytc_auto.fingerprint.components import find_components
 from pytc_auto.fingerprint.instances import instance_facts, measure_instances
 from pytc_auto.fingerprint.labels import LabelTable, census_of
 
@@ -11,7 +12,8 @@ SIZE = (10.0, 10.0, 10.0)
 
 def _table(ids, size=SIZE):
     ids = np.asarray(ids, np.uint32)
-    return measure_instances(ids, np.ones(ids.shape, bool), size, np.random.default_rng(0))
+    known = np.ones(ids.shape, bool)
+    return measure_instances(find_components(ids, known), ids, known, size, np.random.default_rng(0))
 
 
 def _facts(*tables, size=SIZE, broken=True, smallest_nm3=1000.0):

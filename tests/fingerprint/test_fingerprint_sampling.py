@@ -42,10 +42,9 @@ def test_small_volumes_are_read_whole_and_once(monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [1, 6, 7, 30, 42, 10_000])
-def test_slabs_cover_a_box_once(limit, monkeypatch):
-    monkeypatch.setattr(sampling, "SLAB_VOXELS", limit)
+def test_slabs_cover_a_box_once(limit):
     region = Box((1, 2, 3), (4, 8, 10))
-    boxes = sampling.slabs(region)
+    boxes = sampling.slabs(region, limit)
     assert all(region.contains(b) and 0 < b.size <= limit for b in boxes)
     assert sum(b.size for b in boxes) == region.size
     assert _covered((12, 12, 12), boxes).max() == 1
@@ -103,10 +102,23 @@ def test_labels_of_middle_size_are_read_whole_in_even_boxes():
     assert sum(b.size for b in boxes) == 300**3
 
 
-def test_census_blocks_are_whole_chunks():
-    blocks = sampling.census_blocks(Nothing((600, 700, 800), (100, 60, 128)))
-    assert blocks[0].shape == (200, 240, 256)
-    assert sum(b.size for b in blocks) == 600 * 700 * 800
+@pytest.mark.parametrize(
+    ("chunks", "block"),
+    [
+        (None, (29, 700, 800)),
+        ((100, 60, 128), (200, 300, 256)),
+        ((1, 700, 800), (29, 700, 800)),
+        ((600, 700, 800), (256, 256, 256)),
+    ],
+)
+def test_tiles_are_whole_chunks_unless_these_are_far_larger(chunks, block):
+    found = sampling.census_blocks(Nothing((600, 700, 800), chunks))
+    assert found[0].shape == block
+    assert sum(b.size for b in found) == 600 * 700 * 800
+    assert found == sorted(found)
+    few = sampling.tiles(Nothing((5, 6, 7), (2, 3, 4)), 60)
+    assert (_covered((5, 6, 7), few) == 1).all()
+    assert few[0].shape == (4, 3, 4)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
