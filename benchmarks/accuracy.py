@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
-import platform
-import subprocess
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results.md"
+from results import RESULTS, append, commit, machine
+
 HEADER = (
     "| data | time | plan | steps | test scores | wall, s | date | commit | machine |\n|---|---|---|---|---|---|---|---|---|\n"
 )
@@ -32,11 +29,11 @@ def main() -> None:
     arguments = parser.parse_args()
     name = arguments.dataset.resolve().name
     key = f"| {name} | {arguments.max_time} |"
-    if RESULTS.is_file() and any(line.startswith(key) and _commit() in line for line in RESULTS.read_text().splitlines()):
-        print(f"{name} at {arguments.max_time} is measured already for {_commit()}; see {RESULTS}")
+    if RESULTS.is_file() and any(line.startswith(key) and commit() in line for line in RESULTS.read_text().splitlines()):
+        print(f"{name} at {arguments.max_time} is measured already for {commit()}; see {RESULTS}")
         return
     row = measure(arguments.dataset, arguments.max_time, arguments.runs)
-    append(f"{key} {row} |\n")
+    append(f"{key} {row} |\n", section=SECTION, header=HEADER)
 
 
 def measure(dataset: Path, max_time: str, runs: Path) -> str:
@@ -63,27 +60,7 @@ def measure(dataset: Path, max_time: str, runs: Path) -> str:
     network = plan.network.features
     made = f"{'×'.join(map(str, plan.patch))}, {network[0]}–{network[-1]} features, {plan.precision}"
     text = ", ".join(f"{k} {v:.3f}" for k, v in shown.items())
-    return f"{made} | {plan.sampling.steps} | {text} | {wall:.0f} | {datetime.date.today()} | {_commit()} | {_machine()}"
-
-
-def append(row: str) -> None:
-    text = RESULTS.read_text() if RESULTS.is_file() else "# Results\n\n"
-    if SECTION not in text:
-        text += SECTION + HEADER
-    before, after = text.split(SECTION, 1)
-    table, separator, rest = after.partition("\n\n")
-    RESULTS.write_text(before + SECTION + table.rstrip("\n") + "\n" + row + (separator + rest if separator else ""))
-    print(row)
-
-
-def _commit() -> str:
-    return subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.machine()}"
+    return f"{made} | {plan.sampling.steps} | {text} | {wall:.0f} | {datetime.date.today()} | {commit()} | {machine()}"
 
 
 if __name__ == "__main__":

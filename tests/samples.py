@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from pytc_auto.data.folds import Region
+from pytc_auto.geometry import Box
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Machine, Plan
 
 CPU = Machine(memory_gb=24, device="cpu", seconds=1800, seconds_per_step=0.35, precision="bf16", source="measured")
+UNMEASURED_INTENSITY = (
+    *("histogram", "padding_value", "padding_fraction", "saturated_fraction", "noise_std", "inverted"),
+    *("sampled_fraction", "boxes"),
+)
+UNMEASURED_SECTIONS = (
+    *("std_drift", "duplicate_rate", "shifted_rate", "dark_rate", "bright_rate", "blurred_rate"),
+    *("correlation", "shift_nm", "sections", "windows_fraction"),
+)
 
 
 def fingerprint(**changes) -> Fingerprint:
     """130 × 250 × 250 voxels of touching neurons at 10 nm; ``changes`` replace facts at any level by name."""
     instances = {
+        "volume_nm3": None,
+        "elongation": None,
+        "broken_fraction": None,
+        "tiny_fraction": None,
         "diameter_nm": {"p10": 100.0, "p50": 300.0, "p90": 500.0},
         "extent_nm": {"p50": 500.0, "p90": 900.0, "p95": 1000.0},
         "touching_fraction": 0.97,
@@ -25,10 +39,23 @@ def fingerprint(**changes) -> Fingerprint:
         "components": 320,
         "foreground_fraction": 1.0,
         "unlabeled_fraction": 0.0,
+        "coverage": None,
+        "id_range": None,
+        "ignore_candidates": [],
+        "counted_from": None,
+        "counted_at_nm": None,
     }
     volume = {"shape": (130, 250, 250), "dtype": "uint8", "labelled": True, "blank_label_sections": []}
+    volume |= {
+        "channels": 1,
+        "chunks": None,
+        "levels_nm": [],
+        "labels_box": None,
+        "labelled_fraction": 1.0,
+        "labels_shift_nm": None,
+    }
     top = {"name": "sample", "task": None, "voxel_size_nm": (10.0, 10.0, 10.0), "class_names": {}, "unlabeled": []}
-    sections = {"mean_drift": 0.1, "missing_rate": 0.0}
+    sections = {"mean_drift": 0.1, "missing_rate": 0.0, **dict.fromkeys(UNMEASURED_SECTIONS)}
     volumes = changes.pop("volumes", 1)
     for group in (instances, labels, volume, top, sections):
         group.update({k: changes.pop(k) for k in list(changes) if k in group})
@@ -38,9 +65,14 @@ def fingerprint(**changes) -> Fingerprint:
         {
             **top,
             "volumes": [{"name": f"v{i}", "voxel_size_nm": size, **volume} for i in range(volumes)],
-            "intensity": {"histogram": None, "percentiles": {"p0_5": 10, "p99_5": 220}, "mean": 120.0, "std": 30.0},
+            "intensity": {
+                **dict.fromkeys(UNMEASURED_INTENSITY),
+                "percentiles": {"p0_5": 10, "p99_5": 220},
+                "mean": 120.0,
+                "std": 30.0,
+            },
             "sections": sections,
-            "labels": {**labels, "instances": instances},
+            "labels": {**labels, "instances": instances, "sampled_fraction": 1.0},
             "sampled_fraction": 1.0,
             "seed": 0,
         }
@@ -133,3 +165,13 @@ def small_plan(**fields) -> Plan:
         "why": {name: {"rule": "by hand", "numbers": {}} for name in DECIDED},
     }
     return Plan.model_validate(raw | fields)
+
+
+def region(box, context=None, volume=0) -> Region:
+    """A part of a volume that may be seen no further than it is labelled."""
+    return Region(volume, box, context or box)
+
+
+def wholes(shapes) -> list[Region]:
+    """Volumes that are labelled all over."""
+    return [region(Box.of_shape(shape), volume=number) for number, shape in enumerate(shapes)]

@@ -43,8 +43,8 @@ class CropTensors(TypedDict):
 class CropDataset(Dataset[CropTensors]):
     """Random crops of the training regions, varied, with the targets of the plan's heads.
 
-    Neither images nor labels are read outside the regions: the image is reflected at a region's border, and beyond it all
-    is unlabeled.
+    Labels are read inside the regions only, beyond them all is unlabeled. The image is read inside the regions' context only,
+    and reflected at its border.
     """
 
     def __init__(self, volumes: Sequence[LabelledVolume], plan: Plan, regions: Sequence[Region]) -> None:
@@ -98,10 +98,10 @@ class CropDataset(Dataset[CropTensors]):
         return apply_effects(crop, draw)
 
     def read(self, region: Region, box: Box) -> Crop:
-        """Read a box that may reach outside its region; nothing outside is seen."""
+        """Read a box that may reach outside its region and its context; nothing outside is seen."""
         volume = self._volumes[region.volume]
         found = volume.read_labels(box, within=region.box)
-        image = normalize(volume.read_image(box, within=region.box), self._plan.intensity)
+        image = normalize(volume.read_image(box, within=region.context), self._plan.intensity)
         return Crop(image, found.labels_zyx, found.unlabeled_zyx)
 
     def _place(self, rng: np.random.Generator) -> tuple[Region, Box]:
@@ -110,28 +110,31 @@ class CropDataset(Dataset[CropTensors]):
             found = self._occupancy.draw_voxel(rng)
             if found is not None:
                 region, voxel = found
-                return region, Box.of_shape(self._plan.patch, start_around(voxel, region.box, self._plan.patch, rng))
+                return region, Box.of_shape(self._plan.patch, start_around(voxel, region, self._plan.patch, rng))
         region = self._regions[int(rng.choice(len(self._regions), p=self._shares))]
-        return region, Box.of_shape(self._plan.patch, start_anywhere(region.box, self._plan.patch, rng))
+        return region, Box.of_shape(self._plan.patch, start_anywhere(region, self._plan.patch, rng))
 
 
-def start_anywhere(region: Box, patch: Zyx, rng: np.random.Generator) -> Zyx:
-    """Draw a start at which the patch lies inside the region; on an axis where it is longer, it holds the region."""
-    ranges = [_starts(a, b, n) for a, b, n in zip(region.start, region.stop, patch, strict=True)]
-    return zyx([int(rng.integers(low, high + 1)) for low, high in ranges])
+def start_anywhere(region: Region, patch: Zyx, rng: np.random.Generator) -> Zyx:
+    """Draw a start at which the patch lies inside the region's box; on an axis where it is longer, it holds the box.
+
+    There it lies inside the context; on an axis where it is longer than that, too, it holds the context.
+    """
+    return zyx([int(rng.integers(low, high + 1)) for low, high in _starts(region, patch)])
 
 
-def start_around(voxel: Zyx, region: Box, patch: Zyx, rng: np.random.Generator) -> Zyx:
+def start_around(voxel: Zyx, region: Region, patch: Zyx, rng: np.random.Generator) -> Zyx:
     """Draw such a start for which the patch holds a voxel, anywhere in it."""
-    ranges = [_starts(a, b, n) for a, b, n in zip(region.start, region.stop, patch, strict=True)]
-    return zyx(
-        [int(rng.integers(max(low, v - n + 1), min(high, v) + 1)) for (low, high), v, n in zip(ranges, voxel, patch, strict=True)]
+    ranges = zip(_starts(region, patch), voxel, patch, strict=True)
+    return zyx([int(rng.integers(max(low, v - n + 1), min(high, v) + 1)) for (low, high), v, n in ranges])
+
+
+def _starts(region: Region, patch: Zyx) -> list[tuple[int, int]]:
+    """First and last possible start on each axis."""
+    inner, outer = (
+        [sorted((a, b - n)) for a, b, n in zip(box.start, box.stop, patch, strict=True)] for box in (region.box, region.context)
     )
-
-
-def _starts(start: int, stop: int, patch: int) -> tuple[int, int]:
-    """First and last possible start on one axis."""
-    return min(start, stop - patch), max(start, stop - patch)
+    return [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(inner, outer, strict=True)]
 
 
 def _as_tensors(crop: Crop, targets: Sequence[Target]) -> CropTensors:

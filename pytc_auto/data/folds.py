@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytc_auto.errors import PlanError
-from pytc_auto.geometry import AXES, Box, Zyx, zyx
+from pytc_auto.geometry import AXES, Box, zyx
 from pytc_auto.schema.plan import Folds, SlabFolds, VolumeFolds
 
 
 @dataclass(frozen=True)
 class Region:
-    """A box of a volume, in voxels of the working grid; volumes are counted from 0."""
+    """A part of a volume, in voxels of the working grid.
+
+    Attributes:
+        volume: Its number, from 0.
+        box: What is learned from or scored; it lies inside the labels.
+        context: What may be seen of the image; the box is inside it.
+    """
 
     volume: int
     box: Box
+    context: Box
 
 
 @dataclass(frozen=True)
 class Division:
-    """No voxel is in both; between them lies the guard."""
+    """No labelled voxel is in both; between them lies the guard, and training does not see across it."""
 
     training: tuple[Region, ...]
     validation: tuple[Region, ...]
 
 
-def divide(folds: Folds, shapes: Sequence[Zyx], fold: int) -> Division:
+def divide(folds: Folds, wholes: Sequence[Region], fold: int) -> Division:
     """Divide the volumes for a fold.
 
     Args:
-        folds: From the plan. Slabs: each volume is cut along the axis; the guard is taken from the training side.
-        shapes: Of the volumes, on the working grid.
+        folds: From the plan. Slabs: the labels of each volume are cut along the axis; the guard is taken from the training side.
+        wholes: The volumes: all that is labelled, in the whole image.
         fold: Which one, from 0.
 
     Raises:
@@ -39,36 +46,40 @@ def divide(folds: Folds, shapes: Sequence[Zyx], fold: int) -> Division:
     """
     if not 0 <= fold < folds.count:
         raise PlanError(f"fold {fold} does not exist: the plan has {folds.count}. Use 0{_up_to(folds.count)}.")
-    division = _by_volume(folds, shapes, fold) if isinstance(folds, VolumeFolds) else _by_slab(folds, shapes, fold)
+    division = _by_volume(folds, wholes, fold) if isinstance(folds, VolumeFolds) else _by_slab(folds, wholes, fold)
     for name, regions in (("train", division.training), ("validate", division.validation)):
         if not regions:
-            raise PlanError(_nothing_left(folds, shapes, fold, name))
+            raise PlanError(_nothing_left(folds, wholes, fold, name))
     return division
 
 
-def everything(shapes: Sequence[Zyx]) -> Division:
-    """All volumes to train on, none held out."""
-    return Division(tuple(Region(i, Box.of_shape(shape)) for i, shape in enumerate(shapes)), ())
-
-
-def _by_volume(folds: VolumeFolds, shapes: Sequence[Zyx], fold: int) -> Division:
-    regions = everything(shapes).training
-    held_out = [i % folds.count == fold for i in range(len(shapes))]
+def _by_volume(folds: VolumeFolds, wholes: Sequence[Region], fold: int) -> Division:
+    held_out = [i % folds.count == fold for i in range(len(wholes))]
     return Division(
-        training=tuple(r for r, held in zip(regions, held_out, strict=True) if not held),
-        validation=tuple(r for r, held in zip(regions, held_out, strict=True) if held),
+        training=tuple(r for r, held in zip(wholes, held_out, strict=True) if not held),
+        validation=tuple(r for r, held in zip(wholes, held_out, strict=True) if held),
     )
 
 
-def _by_slab(folds: SlabFolds, shapes: Sequence[Zyx], fold: int) -> Division:
+def _by_slab(folds: SlabFolds, wholes: Sequence[Region], fold: int) -> Division:
+    """A training slab at an end of the labels sees the image to its end; towards the held-out slab it sees nothing beyond itself.
+
+    image    |······|LLLLLLLLLLLLLLLLLLLL|······|     L: labelled
+    training  [      box   ]                          [ ]: context
+    held out               g[ box ]g                  g: guard
+    """
     axis = AXES.index(folds.axis)
     training, validation = [], []
-    for number, shape in enumerate(shapes):
-        start, stop = _slab(folds, shape[axis], fold)
-        rest = ((0, start - folds.guard), (stop + folds.guard, shape[axis]))
-        training += [Region(number, _between(shape, axis, a, b)) for a, b in rest if a < b]
+    for whole in wholes:
+        first, last = whole.box.start[axis], whole.box.stop[axis]
+        start, stop = (first + n for n in _slab(folds, last - first, fold))
+        before, after = start - folds.guard, stop + folds.guard
+        if first < before:
+            training.append(_between(whole, axis, (first, before), (whole.context.start[axis], before)))
+        if after < last:
+            training.append(_between(whole, axis, (after, last), (after, whole.context.stop[axis])))
         if start < stop:
-            validation.append(Region(number, _between(shape, axis, start, stop)))
+            validation.append(replace(whole, box=_cut(whole.box, axis, start, stop)))
     return Division(tuple(training), tuple(validation))
 
 
@@ -79,9 +90,13 @@ def _slab(folds: SlabFolds, extent: int, fold: int) -> tuple[int, int]:
     return round(extent * fold / folds.count), round(extent * (fold + 1) / folds.count)
 
 
-def _between(shape: Zyx, axis: int, start: int, stop: int) -> Box:
-    """The whole shape, cut to start … stop on one axis."""
-    first, last = [0, 0, 0], list(shape)
+def _between(whole: Region, axis: int, labelled: tuple[int, int], seen: tuple[int, int]) -> Region:
+    """A volume, cut to start … stop on one axis: its labels and what may be seen of its image."""
+    return replace(whole, box=_cut(whole.box, axis, *labelled), context=_cut(whole.context, axis, *seen))
+
+
+def _cut(box: Box, axis: int, start: int, stop: int) -> Box:
+    first, last = list(box.start), list(box.stop)
     first[axis], last[axis] = start, stop
     return Box(zyx(first), zyx(last))
 
@@ -90,11 +105,12 @@ def _up_to(count: int) -> str:
     return f" to {count - 1}" if count > 1 else ""
 
 
-def _nothing_left(folds: Folds, shapes: Sequence[Zyx], fold: int, name: str) -> str:
+def _nothing_left(folds: Folds, wholes: Sequence[Region], fold: int, name: str) -> str:
     if isinstance(folds, VolumeFolds):
-        return f"fold {fold} has no volume to {name} on: {folds.count} folds over {len(shapes)} volume(s). Use fewer folds."
+        return f"fold {fold} has no volume to {name} on: {folds.count} folds over {len(wholes)} volume(s). Use fewer folds."
     axis = AXES.index(folds.axis)
     return (
-        f"fold {fold} has nothing to {name} on: folds.axis {folds.axis} is {[s[axis] for s in shapes]} voxels long, "
+        f"fold {fold} has nothing to {name} on: the labels are {[r.box.shape[axis] for r in wholes]} voxels long on "
+        f"folds.axis {folds.axis}, "
         f"folds.guard takes {folds.guard}. Use a longer axis or a smaller guard."
     )

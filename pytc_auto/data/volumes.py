@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pytc_auto.data.folds import Region
 from pytc_auto.errors import DataError
-from pytc_auto.geometry import Box, Zyx, cutting_axis
-from pytc_auto.io.scale import Kind
+from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
+from pytc_auto.io.entry import open_image, open_labels
+from pytc_auto.io.scale import at_scale
 from pytc_auto.io.volume import Volume, in_memory, read_reflected
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.plan import Plan
@@ -23,7 +26,7 @@ class LabelsInBox:
 
     Attributes:
         labels_zyx: (Z, Y, X), as stored; 0 where there are none.
-        unlabeled_zyx: (Z, Y, X), bool: outside the region, or in a blank section.
+        unlabeled_zyx: (Z, Y, X), bool: outside the region or the labels, or in a blank section.
     """
 
     labels_zyx: npt.NDArray[Any]
@@ -32,14 +35,15 @@ class LabelsInBox:
 
 @dataclass(frozen=True)
 class LabelledVolume:
-    """An image with its labels.
+    """An image with labels for all of it, or for a box inside it; what is around that box is context.
 
     Attributes:
         name: For messages.
         image: Gray values, on the working grid.
-        labels: Of the same shape.
+        labels: On the same grid.
         sections_axis: Along which the unlabeled sections are counted.
-        unlabeled_sections: Sections of the working grid whose labels are blank.
+        unlabeled_sections: Sections of the image, on the working grid, whose labels are blank.
+        labels_start: Where the labels begin in the image.
     """
 
     name: str
@@ -47,12 +51,13 @@ class LabelledVolume:
     labels: Volume
     sections_axis: int = 0
     unlabeled_sections: tuple[int, ...] = field(default=())
+    labels_start: Zyx = (0, 0, 0)
 
     def __post_init__(self) -> None:
-        if self.image.shape != self.labels.shape:
+        if not self.box.contains(self.labelled):
             raise DataError(
-                f"{self.name}: the image has {list(self.image.shape)} voxels ({self.image.source}), "
-                f"the labels have {list(self.labels.shape)} ({self.labels.source}). Give labels for the whole image."
+                f"{self.name}: the image has {list(self.image.shape)} voxels ({self.image.source}), but the labels have "
+                f"{list(self.labels.shape)} from {list(self.labels_start)} on ({self.labels.source}). Run pytc plan again."
             )
 
     @property
@@ -62,15 +67,20 @@ class LabelledVolume:
 
     @property
     def box(self) -> Box:
-        """The whole volume."""
+        """The whole image."""
         return Box.of_shape(self.shape)
+
+    @property
+    def labelled(self) -> Box:
+        """The part of the image that the labels cover."""
+        return Box.of_shape(self.labels.shape, self.labels_start)
 
     def read_image(self, box: Box, *, within: Box | None = None) -> npt.NDArray[Any]:
         """Read gray values as stored.
 
         Args:
             box: It may reach outside the region, where the image is continued by reflection.
-            within: The region that may be seen; None is the whole volume.
+            within: The region that may be seen; None is the whole image.
 
         Returns:
             (Z, Y, X) of the box's shape.
@@ -83,23 +93,20 @@ class LabelledVolume:
 
         Args:
             box: It may reach outside the region.
-            within: The region that may be seen; None is the whole volume.
+            within: The region that may be seen; None is all that is labelled.
         """
-        inside = box.intersect(self.box if within is None else within)
-        if inside == box:
-            labels, unlabeled = self.labels.read(box), np.zeros(box.shape, np.bool_)
-        else:
-            labels, unlabeled = np.zeros(box.shape, self.labels.dtype), np.ones(box.shape, np.bool_)
-            if inside.size:
-                index = inside.relative_to(box.start).slices
-                labels[index], unlabeled[index] = self.labels.read(inside), False
+        inside = box.intersect(self.labelled if within is None else self.labelled.intersect(within))
+        labels, unlabeled = np.zeros(box.shape, self.labels.dtype), np.ones(box.shape, np.bool_)
+        if inside.size:
+            index = inside.relative_to(box.start).slices
+            labels[index], unlabeled[index] = self.labels.read(inside.relative_to(self.labels_start)), False
         moved = np.moveaxis(unlabeled, self.sections_axis, 0)
         for section in self._blank_in(box):
             moved[section - box.start[self.sections_axis]] = True
         return LabelsInBox(labels, unlabeled)
 
     def labelled_voxels(self, box: Box) -> int:
-        """Count the voxels of a box that are not in a blank section."""
+        """Count the voxels of a box inside the labels that are not in a blank section."""
         extent = box.shape[self.sections_axis]
         blank = len(self._blank_in(box))
         return box.size // extent * (extent - blank) if extent else 0
@@ -147,22 +154,39 @@ def open_volumes(dataset: Dataset, plan: Plan, memory_bytes: float) -> list[Labe
     return volumes
 
 
+def whole_regions(volumes: Sequence[LabelledVolume]) -> tuple[Region, ...]:
+    """Each volume as one region: all that is labelled, in the whole image."""
+    return tuple(Region(number, volume.labelled, volume.box) for number, volume in enumerate(volumes))
+
+
 def _open(entry: VolumeEntry, plan: Plan, memory_bytes: float) -> tuple[LabelledVolume, int]:
     """One labelled volume, and the memory it takes."""
-    from pytc_auto.io.open import open_volume
-    from pytc_auto.io.scale import at_scale
-
-    assert entry.labels is not None
+    labels, start = _labels_on_grid(entry, plan.working_scale)
     held = []
     used = 0
-    kinds: tuple[Kind, Kind] = ("image", "labels")
-    for path, kind in zip((entry.image, entry.labels), kinds, strict=True):
-        stored = open_volume(path, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
-        volume = at_scale(stored, plan.working_scale, kind=kind)
+    for volume in (at_scale(open_image(entry), plan.working_scale, kind="image"), labels):
         held.append(in_memory(volume, memory_bytes - used))
         if held[-1] is not volume:
             used += math.prod(volume.shape) * volume.dtype.itemsize
     axis = cutting_axis(entry.voxel_size_nm)
-    image, labels = held
-    sections = sorted({s // plan.working_scale[axis] for s in entry.unlabeled_sections})
-    return LabelledVolume(entry.name, image, labels, axis, tuple(s for s in sections if s < image.shape[axis])), used
+    sections = tuple(sorted({s // plan.working_scale[axis] for s in entry.unlabeled_sections}))
+    return LabelledVolume(entry.name, held[0], held[1], axis, sections, start), used
+
+
+def _labels_on_grid(entry: VolumeEntry, scale: Zyx) -> tuple[Volume, Zyx]:
+    """Labels on the working grid and where they begin: at its first voxel that does not reach out of them.
+
+    Raises:
+        DataError: They are thinner than a voxel of the working grid.
+    """
+    labels = open_labels(entry)
+    start = zyx([-(-a // f) for a, f in zip(entry.labels_start, scale, strict=True)])
+    skipped = zyx([s * f - a for s, f, a in zip(start, scale, entry.labels_start, strict=True)])
+    if any(a >= n for a, n in zip(skipped, labels.shape, strict=True)):
+        raise DataError(
+            f"{entry.name}: the labels have {list(labels.shape)} voxels, too few for the plan's working_scale {list(scale)} "
+            f"({labels.source}). Plan with a finer working_scale."
+        )
+    if any(skipped):
+        labels = _Part(labels, Box(skipped, labels.shape))
+    return at_scale(labels, scale, kind="labels"), start

@@ -27,42 +27,51 @@ class Components:
         voxels: (N,)
         start: (N, 3) lowest voxel on each axis.
         stop: (N, 3) one past the highest.
-        cut: (N,) whether it reaches the box's border or unlabeled voxels.
+        beside_unlabeled: (N,) whether it reaches unlabeled voxels.
     """
 
     ids_zyx: Ids
-    value: npt.NDArray[np.int64]
+    value: Ids
     voxels: Floats
     start: npt.NDArray[np.int64]
     stop: npt.NDArray[np.int64]
-    cut: Mask
+    beside_unlabeled: Mask
+
+    @property
+    def cut(self) -> Mask:
+        """(N,) whether it reaches the box's border or unlabeled voxels."""
+        at_border = (self.start == 0).any(axis=1) | (self.stop == self.ids_zyx.shape).any(axis=1)
+        return np.asarray(at_border | self.beside_unlabeled, np.bool_)
 
 
 def find_components(ids_zyx: Ids, labelled_zyx: Mask) -> Components:
     """Components of a box.
 
     Args:
-        ids_zyx: (Z, Y, X) unsigned, 0 is background or unlabeled.
+        ids_zyx: (Z, Y, X) integers, 0 is background or unlabeled.
         labelled_zyx: (Z, Y, X), False where nobody looked.
     """
     import cc3d
+    import fastremap
 
-    components, count = cc3d.connected_components(ids_zyx, connectivity=6, return_N=True)
+    ids, raw = fastremap.renumber(ids_zyx, preserve_zero=True, in_place=False)
+    ids = np.ascontiguousarray(ids).view(f"u{ids.dtype.itemsize}")
+    components, count = cc3d.connected_components(ids, connectivity=6, return_N=True)
     statistics = cc3d.statistics(components, no_slice_conversion=True)
     bounds = statistics["bounding_boxes"][1 : count + 1].astype(np.int64)
-    start, stop = bounds[:, ::2], bounds[:, 1::2] + 1
-    value = np.zeros(count + 1, np.int64)
-    value[components] = ids_zyx
-    cut = (start == 0).any(axis=1) | (stop == ids_zyx.shape).any(axis=1)
-    cut[_beside(components, ~labelled_zyx) - 1] = True
+    row = np.zeros(count + 1, np.int64)
+    row[components] = ids
+    value = np.zeros(len(raw) + 1, ids_zyx.dtype)
+    value[list(raw.values())] = list(raw.keys())
+    touching = np.zeros(count, bool)
+    touching[_beside(components, ~labelled_zyx) - 1] = True
     voxels = statistics["voxel_counts"][1 : count + 1].astype(np.float64)
-    return Components(components, value[1:], voxels, start, stop, cut)
+    return Components(components, value[row[1:]], voxels, bounds[:, ::2], bounds[:, 1::2] + 1, touching)
 
 
-def extents_nm(components: Components, voxel_size_nm: ZyxFloat) -> Floats:
-    """(N,) longest side of each component's bounding box."""
-    sides = (components.stop - components.start) * np.asarray(voxel_size_nm)
-    return np.asarray(sides.max(axis=1), np.float64)
+def extents_nm(start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64], voxel_size_nm: ZyxFloat) -> Floats:
+    """(N,) longest side of boxes from ``start`` to ``stop``, both (N, 3)."""
+    return np.asarray(((stop - start) * np.asarray(voxel_size_nm)).max(axis=1, initial=0.0), np.float64)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,8 @@ def inscribed_diameters(components: Components, voxel_size_nm: ZyxFloat) -> Widt
     ids = components.ids_zyx
     if anisotropy(voxel_size_nm) < FLAT_ANISOTROPY:
         diameter = 2 * _largest_distances(ids, voxel_size_nm, len(components.voxels))
-        return Widths(np.minimum(diameter, extents_nm(components, voxel_size_nm)), components.voxels)
+        longest = extents_nm(components.start, components.stop, voxel_size_nm)
+        return Widths(np.minimum(diameter, longest), components.voxels)
     axis = cutting_axis(voxel_size_nm)
     plane = tuple(s for i, s in enumerate(voxel_size_nm) if i != axis)
     found = [_profile_widths(np.ascontiguousarray(section), plane) for section in np.moveaxis(ids, axis, 0)]

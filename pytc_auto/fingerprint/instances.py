@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pytc_auto.fingerprint.components import Ids, Mask, Widths, extents_nm, find_components, inscribed_diameters
+from pytc_auto.fingerprint.census import Census
+from pytc_auto.fingerprint.components import Components, Ids, Mask, Widths, extents_nm, inscribed_diameters
 from pytc_auto.fingerprint.percentiles import Floats, weighted_percentiles
-from pytc_auto.fingerprint.solidity import solidities
+from pytc_auto.fingerprint.solidity import LEAST_VOXELS, solidities
 from pytc_auto.fingerprint.surface import Surface, gap_widths_nm, measure_surface
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.schema.fingerprint import InstanceFacts
@@ -23,7 +23,7 @@ TOUCHING = 0.3
 class InstanceTable:
     """What is kept of the components of one box; N components."""
 
-    value: npt.NDArray[np.int64]
+    value: Ids
     voxels: Floats
     cut: Mask
     extent_nm: Floats
@@ -33,23 +33,25 @@ class InstanceTable:
     gap_nm: Floats
 
 
-def measure_instances(ids_zyx: Ids, labelled_zyx: Mask, voxel_size_nm: ZyxFloat, rng: np.random.Generator) -> InstanceTable:
+def measure_instances(
+    components: Components, ids_zyx: Ids, labelled_zyx: Mask, voxel_size_nm: ZyxFloat, rng: np.random.Generator
+) -> InstanceTable:
     """Measure the components of one box.
 
     Args:
-        ids_zyx: (Z, Y, X) unsigned, 0 is background or unlabeled.
+        components: Of the ids.
+        ids_zyx: (Z, Y, X) integers, 0 is background or unlabeled.
         labelled_zyx: (Z, Y, X), False where nobody looked. An object that reaches there counts as cut.
         voxel_size_nm: (z, y, x).
         rng: Chooses where gaps are measured.
     """
-    components = find_components(ids_zyx, labelled_zyx)
     surface = measure_surface(ids_zyx, labelled_zyx, voxel_size_nm)
     apart = surface.touching < TOUCHING * surface.whole
     return InstanceTable(
         value=components.value,
         voxels=components.voxels,
         cut=components.cut,
-        extent_nm=extents_nm(components, voxel_size_nm),
+        extent_nm=extents_nm(components.start, components.stop, voxel_size_nm),
         widths=inscribed_diameters(components, voxel_size_nm),
         surface=surface,
         solidity=solidities(components),
@@ -57,21 +59,39 @@ def measure_instances(ids_zyx: Ids, labelled_zyx: Mask, voxel_size_nm: ZyxFloat,
     )
 
 
-def instance_facts(tables: Sequence[InstanceTable]) -> InstanceFacts:
-    """Pool the boxes: every component counts with its voxels, or once where no percentile is given. Unknown is None."""
-    voxels = np.concatenate([t.voxels for t in tables])
-    extent = np.concatenate([t.extent_nm for t in tables])
+def instance_facts(
+    tables: Sequence[InstanceTable], census: Sequence[Census], *, broken: bool, smallest_nm3: float | None
+) -> InstanceFacts:
+    """Pool the boxes: every component counts with its voxels, or once where no percentile is given. Unknown is None.
+
+    Args:
+        tables: Of the boxes.
+        census: Of the volumes.
+        broken: Whether several components of an id are pieces of one object.
+        smallest_nm3: Volume of a voxel as stored; None if the census is of boxes, which cut objects into small pieces.
+    """
+    volume, extent, elongation = (
+        np.concatenate([getattr(c, name) for c in census]) for name in ("volume_nm3", "extent_nm", "elongation")
+    )
+    cut = np.concatenate([c.cut for c in census])
     width = np.concatenate([t.widths.diameter_nm for t in tables])
     width_voxels = np.concatenate([t.widths.voxels for t in tables])
-    cut = np.concatenate([t.cut for t in tables])
     solidity = np.concatenate([t.solidity for t in tables])
     surface = sum(t.surface.whole for t in tables)
     touching = sum(t.surface.touching for t in tables) / surface if surface else None
+    ids = sum(len(np.unique(c.value)) for c in census)
+    coarsest = max(float(np.prod(c.voxel_size_nm)) for c in census)
+    tiny = LEAST_VOXELS * smallest_nm3 if smallest_nm3 else 0.0
+    known = bool(volume.size)
     return InstanceFacts(
+        volume_nm3=weighted_percentiles(volume, np.ones_like(volume), (10, 50, 90)) if known else None,
         diameter_nm=weighted_percentiles(width, width_voxels, (10, 50, 90)) if width.size else None,
-        extent_nm=weighted_percentiles(extent, voxels, (50, 90, 95)) if extent.size else None,
+        extent_nm=weighted_percentiles(extent, volume, (50, 90, 95)) if known else None,
+        elongation=weighted_percentiles(elongation, volume, (50, 90)) if known else None,
         touching_fraction=touching,
-        border_fraction=float(cut.mean()) if cut.size else None,
+        border_fraction=float(cut.mean()) if known else None,
+        broken_fraction=sum(c.broken for c in census) / ids if broken and ids else None,
+        tiny_fraction=float((volume < tiny).mean()) if known and 2 * coarsest <= tiny else None,
         solidity=float(np.median(solidity)) if solidity.size else None,
         gap_nm=_gap(tables, touching),
     )

@@ -1,28 +1,34 @@
-"""What the labels are: a mask, classes or instances; shares of their values."""
+"""What the labels are: a mask, classes, instances or skeletons; shares of their values."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from pytc_auto.errors import DataError
+from pytc_auto.fingerprint.census import Census, Count, clear_unlabeled_in_place, merge_counts
+from pytc_auto.fingerprint.components import find_components
+from pytc_auto.fingerprint.ignore import ignore_candidates
 from pytc_auto.fingerprint.instances import InstanceTable, instance_facts, measure_instances
+from pytc_auto.fingerprint.percentiles import weighted_percentiles
 from pytc_auto.fingerprint.sampling import slabs
-from pytc_auto.fingerprint.sections import is_foreground
+from pytc_auto.fingerprint.unlabeled import Unlabeled, is_foreground, whole_numbers
 from pytc_auto.geometry import Box, ZyxFloat
-from pytc_auto.io.volume import Array, Volume
-from pytc_auto.schema.fingerprint import LabelFacts
+from pytc_auto.io.volume import Volume
+from pytc_auto.schema.fingerprint import CountedFrom, Coverage, LabelFacts, LabelKind
 
-Kind = Literal["mask", "classes", "instances"]
 MOST_CLASSES = 20
 MOST_DECLARED_CLASSES = 255
 CLASS_COMPONENTS = 2.0
 """A class has its voxels in at least so many components of like size; an instance has most in one."""
+SKELETON_VOXELS = 3.0
+SKELETON_ELONGATION = 3.0
+SKELETON_FOREGROUND = 0.05
+DENSE_FOREGROUND = 0.5
+SPARSE_ELONGATION = 2.0
+"""Elongated instances that mostly run out of the volume and leave so much room are a few of many."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class LabelTable:
     Attributes:
         counts: Labelled voxels of each raw value.
         voxels: Of the box.
-        instances: Its components; their ``value`` has no meaning beyond the box.
+        instances: Its components.
     """
 
     counts: dict[int, int]
@@ -41,40 +47,65 @@ class LabelTable:
 
 
 @dataclass(frozen=True)
-class Unlabeled:
-    """Where nobody looked: label values, and sections along an axis."""
+class VolumeLabels:
+    """What is kept of the labels of one volume.
 
-    values: Sequence[int]
-    axis: int
-    sections: Sequence[int]
+    Attributes:
+        tables: Of the boxes that were read for diameters, surfaces and gaps.
+        census: Of its components.
+        counted_from: What the census is of.
+        voxel_size_nm: As stored, (z, y, x).
+        voxels: In all.
+        edge_value: Value, if any, that lies around everything else or fills whole sections.
+        dtype: As stored.
+    """
 
-    def labelled(self, block: Array, box: Box) -> npt.NDArray[np.bool_]:
-        """Where the labels of a box mean something, (Z, Y, X)."""
-        known = np.ones(block.shape, bool)
-        for value in self.values:
-            known &= block != value
-        inside = [s - box.start[self.axis] for s in self.sections if box.start[self.axis] <= s < box.stop[self.axis]]
-        np.moveaxis(known, self.axis, 0)[inside] = False
-        return known
+    tables: list[LabelTable]
+    census: Census
+    counted_from: CountedFrom
+    voxel_size_nm: ZyxFloat
+    voxels: int
+    edge_value: int | None
+    dtype: np.dtype[np.generic]
+
+    @property
+    def labelled_fraction(self) -> float:
+        """Share of the labels' voxels that mean something."""
+        return sum(self.census.counts.values()) / self.census.read
 
 
-def read_labels(labels: Volume, box: Box, unlabeled: Unlabeled, voxel_size_nm: ZyxFloat, rng: np.random.Generator) -> LabelTable:
+def read_labels(  # noqa: PLR0917
+    labels: Volume, box: Box, unlabeled: Unlabeled, voxel_size_nm: ZyxFloat, rng: np.random.Generator, count: Count | None = None
+) -> LabelTable:
     """Read and measure one box of labels.
+
+    Args:
+        labels: Whole numbers.
+        box: Where to read.
+        unlabeled: Where nobody looked.
+        voxel_size_nm: (z, y, x).
+        rng: Chooses where gaps are measured.
+        count: Takes the components, too, where the boxes tile the labels.
 
     Raises:
         DataError: A label is not a whole number.
     """
-    import fastremap
-
-    block = _whole_numbers(labels.read(box), labels.source)
+    block = whole_numbers(labels.read(box), labels.source)
     known = unlabeled.labelled(block, box)
-    values, numbers = fastremap.unique(block[known], return_counts=True)
-    block[~known] = 0
-    ids, _ = fastremap.renumber(block, preserve_zero=True)
-    ids = np.ascontiguousarray(ids).view(f"u{ids.dtype.itemsize}")
-    del block
-    counts = dict(zip(values.tolist(), numbers.tolist(), strict=True))
-    return LabelTable(counts, box.size, measure_instances(ids, known, voxel_size_nm, rng))
+    counts = clear_unlabeled_in_place(block, known)
+    components = find_components(block, known)
+    if count is not None:
+        count.add_in_place(components, counts, box, labels.box)
+    return LabelTable(counts, box.size, measure_instances(components, block, known, voxel_size_nm, rng))
+
+
+def census_of(tables: Sequence[LabelTable], voxel_size_nm: ZyxFloat) -> Census:
+    """The census of boxes, each for itself."""
+    value, voxels, extent, cut = (
+        np.concatenate([getattr(t.instances, name) for t in tables]) for name in ("value", "voxels", "extent_nm", "cut")
+    )
+    counts = merge_counts(t.counts for t in tables)
+    return Census(value, voxels, extent, cut, counts, sum(t.voxels for t in tables), voxel_size_nm)
 
 
 def refuse_empty(labels: Volume, unlabeled: Sequence[int]) -> None:
@@ -92,58 +123,84 @@ def refuse_empty(labels: Volume, unlabeled: Sequence[int]) -> None:
     )
 
 
-def label_facts(tables: Sequence[LabelTable], *, declared_classes: bool) -> LabelFacts:
-    """Pool the label boxes.
+def label_facts(volumes: Sequence[VolumeLabels], *, declared_classes: bool) -> LabelFacts:
+    """Pool the labelled volumes.
 
     Args:
-        tables: At least one.
+        volumes: At least one.
         declared_classes: Whether the user says that values are classes; then few components do not make them instances.
     """
-    counts: Counter[int] = Counter()
-    for table in tables:
-        counts.update(table.counts)
-    labelled, voxels = sum(counts.values()), sum(t.voxels for t in tables)
-    kind = _kind(tables, counts, declared_classes=declared_classes)
-    shares = {value: count / labelled for value, count in sorted(counts.items())} if kind != "instances" else None
-    per_box = sum(len(t.counts.keys() - {0}) for t in tables)
+    counts = merge_counts(v.census.counts for v in volumes)
+    labelled, read = sum(counts.values()), sum(v.census.read for v in volumes)
+    ids = sorted(counts.keys() - {0})
+    whole = all(v.counted_from != "sample" for v in volumes)
+    smallest = min(float(np.prod(v.voxel_size_nm)) for v in volumes)
+    tables = [t for v in volumes for t in v.tables]
+    foreground = 1 - counts.get(0, 0) / labelled if labelled else None
+    kind = _kind(volumes, len(ids), foreground, declared_classes=declared_classes)
+    instances = instance_facts(
+        [t.instances for t in tables],
+        [v.census for v in volumes],
+        broken=whole and kind in ("instances", "skeletons"),
+        smallest_nm3=smallest if whole else None,
+    )
+    per_volume = sum(len(v.census.counts.keys() - {0}) for v in volumes)
     return LabelFacts(
         kind=kind,
-        values=shares,
-        ids=per_box if kind == "instances" else len(counts.keys() - {0}),
-        components=sum(len(t.instances.voxels) for t in tables),
-        foreground_fraction=1 - counts[0] / labelled if labelled else None,
-        unlabeled_fraction=1 - labelled / voxels,
-        instances=instance_facts([t.instances for t in tables]),
+        coverage=_coverage(kind, volumes, foreground),
+        values={value: count / labelled for value, count in counts.items()} if kind in ("mask", "classes") else None,
+        ids=len(ids) if kind in ("mask", "classes") else per_volume,
+        id_range=(ids[0], ids[-1]) if ids else None,
+        components=sum(len(v.census.value) for v in volumes) if whole else None,
+        foreground_fraction=foreground,
+        unlabeled_fraction=1 - labelled / read,
+        ignore_candidates=ignore_candidates(kind, counts, {v.dtype for v in volumes}, [v.edge_value for v in volumes]),
+        instances=instances,
+        counted_from=max((v.counted_from for v in volumes), key=["voxels", "coarser level", "sample"].index),
+        counted_at_nm=max((v.census.voxel_size_nm for v in volumes), key=np.prod),
+        sampled_fraction=min(1.0, sum(t.voxels for t in tables) / sum(v.voxels for v in volumes)),
     )
 
 
-def _kind(tables: Sequence[LabelTable], counts: Counter[int], *, declared_classes: bool) -> Kind:
+def _kind(volumes: Sequence[VolumeLabels], ids: int, foreground: float | None, *, declared_classes: bool) -> LabelKind:
     """One value beside 0 is a mask; a few values whose voxels are scattered over many components are classes."""
-    ids = len(counts.keys() - {0})
+    if foreground is not None and not declared_classes and _thin(volumes, foreground):
+        return "skeletons"
     if ids <= 1:
         return "mask"
     if declared_classes and ids <= MOST_DECLARED_CLASSES:
         return "classes"
     if ids > MOST_CLASSES:
         return "instances"
-    scattered = np.concatenate([_equal_components(t.instances) for t in tables])
+    scattered = np.concatenate([v.census.scatter for v in volumes])
     return "classes" if float(np.median(scattered)) >= CLASS_COMPONENTS else "instances"
 
 
-def _equal_components(table: InstanceTable) -> npt.NDArray[np.float64]:
-    """For each value, how many components of equal size would be as scattered: (Σ voxels)² / Σ voxels²."""
-    total = np.bincount(table.value, table.voxels)
-    squares = np.bincount(table.value, table.voxels**2)
-    return total[squares > 0] ** 2 / squares[squares > 0]
+def _thin(volumes: Sequence[VolumeLabels], foreground: float) -> bool:
+    """Whether nearly all that is labelled is lines, a few voxels wide."""
+    widths = [t.instances.widths for v in volumes for t in v.tables]
+    diameter, voxels = np.concatenate([w.diameter_nm for w in widths]), np.concatenate([w.voxels for w in widths])
+    census = [v.census for v in volumes]
+    volume = np.concatenate([c.volume_nm3 for c in census])
+    if foreground > SKELETON_FOREGROUND or not voxels.size or not volume.size:
+        return False
+    elongation = weighted_percentiles(np.concatenate([c.elongation for c in census]), volume, (50,))["p50"]
+    finest = min(min(v.voxel_size_nm) for v in volumes)
+    thick = weighted_percentiles(diameter, voxels, (90,))["p90"]
+    return thick <= SKELETON_VOXELS * finest and elongation >= SKELETON_ELONGATION
 
 
-def _whole_numbers(block: Array, source: str) -> Array:
-    """Labels as integers."""
-    if block.dtype == np.bool_:
-        return block.view(np.uint8)
-    if block.dtype.kind in "iu":
-        return block
-    whole = block.astype(np.int64)
-    if not np.array_equal(whole, block):
-        raise DataError(f"{source}: labels must be whole numbers, found {block[whole != block][0]}. Export them as integers.")
-    return whole
+def _coverage(kind: LabelKind, volumes: Sequence[VolumeLabels], foreground: float | None) -> Coverage | None:
+    """Dense where most is labelled; sparse where long objects pass through much that is not."""
+    if kind == "skeletons":
+        return "sparse"
+    if foreground is None:
+        return None
+    if foreground >= DENSE_FOREGROUND:
+        return "dense"
+    census = [v.census for v in volumes]
+    volume, cut = np.concatenate([c.volume_nm3 for c in census]), np.concatenate([c.cut for c in census])
+    if kind != "instances" or not volume.size:
+        return None
+    elongation = weighted_percentiles(np.concatenate([c.elongation for c in census]), volume, (50,))["p50"]
+    return "sparse" if elongation >= SPARSE_ELONGATION and float(volume[cut].sum()) > 0.5 * float(volume.sum()) else None

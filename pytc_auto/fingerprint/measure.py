@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,123 +11,252 @@ from statistics import median
 
 import numpy as np
 
-from pytc_auto.fingerprint.intensity import GrayValues, intensity_facts, read_gray_values
-from pytc_auto.fingerprint.labels import LabelTable, Unlabeled, label_facts, read_labels, refuse_empty
-from pytc_auto.fingerprint.sampling import image_boxes, label_boxes, label_columns
-from pytc_auto.fingerprint.sections import blank_images, blank_label_sections, section_facts, section_foreground
-from pytc_auto.geometry import Zyx, ZyxFloat, cutting_axis
+from pytc_auto.fingerprint.agreement import Agreement, compare
+from pytc_auto.fingerprint.blank_labels import blank_label_sections, look_at_sections
+from pytc_auto.fingerprint.census import Census, Count, take_census
+from pytc_auto.fingerprint.contrast import inverted_by_structure
+from pytc_auto.fingerprint.ignore import edge_value
+from pytc_auto.fingerprint.intensity import Filled, GrayValues, Image, find_padding, intensity_facts, read_gray_values
+from pytc_auto.fingerprint.labels import VolumeLabels, census_of, label_facts, read_labels, refuse_empty
+from pytc_auto.fingerprint.measurement import Measurement, VolumeView, orthogonal_slices, size_histogram
+from pytc_auto.fingerprint.pictures import pictures_of
+from pytc_auto.fingerprint.sampling import can_be_counted, image_boxes, label_boxes, label_columns, section_windows
+from pytc_auto.fingerprint.sections import Sections, measure_sections, section_facts
+from pytc_auto.fingerprint.unlabeled import Unlabeled
+from pytc_auto.geometry import Box, ZyxFloat, cutting_axis, zyx
+from pytc_auto.io.entry import open_image, open_labels
 from pytc_auto.io.open import open_volume
+from pytc_auto.io.scale import coarse_voxel_size
 from pytc_auto.io.volume import Volume, in_memory
 from pytc_auto.progress import Progress, silent, walked
-from pytc_auto.schema.dataset import Dataset, VolumeEntry
-from pytc_auto.schema.fingerprint import Fingerprint, VolumeFacts
+from pytc_auto.schema.dataset import AxisOrder, Dataset, VolumeEntry
+from pytc_auto.schema.fingerprint import CountedFrom, Fingerprint, LabelsBox, VolumeFacts
 
-HELD_BYTES = 2**29
-LITTLE_FOREGROUND = 0.01
+HELD_BYTES = 2**27
+BORDER_SECTIONS = 3
+"""Left out at either end of the labels where they are compared with the image, so that its neighbors are there."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How volumes are read.
+
+    Attributes:
+        rng: Chooses boxes and random values.
+        full: Whether everything is read.
+        progress: Told what is being read.
+    """
+
+    rng: np.random.Generator
+    full: bool = False
+    progress: Progress = silent
+
+    def walk(self, what: str) -> Callable[[Sequence[Box]], Iterable[Box]]:
+        """Gives boxes one after another and tells how far the reading is."""
+        return partial(walked, what, self.progress)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of one volume and what is said of them.
+
+    Attributes:
+        labels: As read by box, z, y, x.
+        unlabeled: What is known not to be labelled, in voxels of the labels.
+        open_level: Opens a coarser level of the stored pyramid by its place in ``labels.levels_nm``.
+    """
+
+    labels: Volume
+    unlabeled: Unlabeled
+    open_level: Callable[[int], Volume]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is kept of one volume; ``read`` counts the voxels that were looked at, of image and labels."""
+    """What is kept of one volume."""
 
-    name: str
-    shape: Zyx
-    voxel_size_nm: ZyxFloat
-    gray: GrayValues
-    labels: list[LabelTable] | None
-    blank_label_sections: list[int]
-    read: int
+    facts: VolumeFacts
+    image: Image
+    inverted: bool | None
+    labels: VolumeLabels | None
+    view: VolumeView
+
+    @property
+    def read(self) -> int:
+        """Voxels of image and labels that were looked at."""
+        if self.labels is None:
+            return self.image.gray.voxels
+        boxes = sum(t.voxels for t in self.labels.tables)
+        return self.image.gray.voxels + (max(boxes, self.labels.voxels) if self.labels.counted_from == "voxels" else boxes)
 
 
-def measure(dataset: Dataset, *, seed: int = 0, name: str | None = None, progress: Progress = silent) -> Fingerprint:
+def measure(
+    dataset: Dataset, *, seed: int = 0, full: bool = False, name: str | None = None, progress: Progress = silent
+) -> Measurement:
     """Measure a data set.
 
-    Images up to 256 Mi voxels and labels up to 128 Mi are read whole, larger ones in seeded boxes. Of an object in such a
-    box, the box's border counts as the volume's. Memory is bounded by a constant.
+    Small volumes are read whole. Of large ones seeded boxes are read; ids and components are counted over all labels, on a
+    coarser level of their pyramid where they are too many, and in the boxes where there is none. Memory is bounded by a
+    constant and the number of components.
 
     Args:
         dataset: Where the volumes are.
         seed: Chooses boxes and random values; the same seed gives the same fingerprint.
+        full: Read everything, however long it takes. Sections are compared in windows all the same.
         name: Of the fingerprint; the data folder's by default.
         progress: Told what is being read.
 
     Raises:
         DataError: A volume cannot be read, or its labels are zero everywhere.
     """
-    rng = np.random.default_rng(seed)
+    reading = Reading(np.random.default_rng(seed), full, progress)
     size = _median_voxel_size([e.voxel_size_nm for e in dataset.volumes])
+    axis = cutting_axis(size)
     found = []
     for entry in dataset.volumes:
-        image = open_volume(entry.image, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
-        labels = entry.labels and open_volume(entry.labels, axes=entry.axes, voxel_size_nm=entry.voxel_size_nm)
-        unlabeled = Unlabeled(dataset.unlabeled, cutting_axis(size), entry.unlabeled_sections)
-        found.append(measure_volume(entry, image, labels or None, unlabeled, rng, progress))
-    return _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
+        image, labelled = open_image(entry), None
+        if entry.labels:
+            sections = [s - entry.labels_start[axis] for s in entry.unlabeled_sections]
+            open_level = partial(_level, entry.labels, entry.axes)
+            labelled = Labelled(open_labels(entry), Unlabeled(dataset.unlabeled, axis, sections), open_level)
+        found.append(measure_volume(entry, image, labelled, axis, reading))
+    census = [m.labels.census for m in found if m.labels is not None]
+    fingerprint = _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
+    return Measurement(fingerprint, tuple(m.view for m in found), size_histogram(census))
 
 
-def measure_volume(  # noqa: PLR0917
-    entry: VolumeEntry,
-    image: Volume,
-    labels: Volume | None,
-    unlabeled: Unlabeled,
-    rng: np.random.Generator,
-    progress: Progress = silent,
-) -> Measured:
+def measure_volume(entry: VolumeEntry, image: Volume, labelled: Labelled | None, axis: int, reading: Reading) -> Measured:
     """Measure one volume.
 
     Args:
-        entry: Its name and voxel size.
+        entry: Its name and voxel size, and where the labels begin.
         image: Gray values.
-        labels: Of the same shape, or None.
-        unlabeled: What is known not to be labelled; blank sections are added to it.
-        rng: Chooses boxes and random values.
-        progress: Told what is being read.
+        labelled: The labels, if there are any.
+        axis: The cutting axis.
+        reading: How to read.
 
     Raises:
         DataError: The labels are zero everywhere.
     """
-    axis = unlabeled.axis
-    boxes = image_boxes(image.shape, rng)
-    gray = read_gray_values(image, boxes, axis, rng, walk=partial(walked, f"{entry.name}, image", progress))
-    read = sum(b.size for b in boxes)
-    if labels is None:
-        return Measured(entry.name, image.shape, entry.voxel_size_nm, gray, None, [], read)
-    what = f"{entry.name}, labels"
-    progress(what, 0, 0)
-    labels = in_memory(labels, HELD_BYTES)
-    foreground = section_foreground(labels, label_columns(labels.shape, axis, rng), axis, unlabeled.values)
-    if not foreground.any():
+    size = entry.voxel_size_nm
+    boxes = image_boxes(image, reading.rng, full=reading.full)
+    gray = read_gray_values(image, boxes, axis, reading.rng, walk=reading.walk(f"{entry.name}, image"))
+    windows = section_windows(image, axis, reading.rng, full=reading.full)
+    sections = measure_sections(image, windows, size, walk=reading.walk(f"{entry.name}, sections"))
+    shown = sorted(set(windows.sections) - set(sections.defects.missing))
+    empty = _blank_sections(sections, gray)
+    blank: list[int] = []
+    agreement, found = Agreement(), None
+    if labelled is not None:
+        found, unlabeled = _measure_labels(entry, labelled, sections.defects.missing, reading)
+        start = entry.labels_start[axis]
+        blank = [s + start for s in unlabeled.sections]
+        pictures = pictures_of(labelled.labels, entry.labels_start, unlabeled, margin=BORDER_SECTIONS)
+        agreement = compare(image, pictures, axis, size)
+    inverted = agreement.inverted
+    if inverted is None and shown:
+        inverted = inverted_by_structure(image, axis, [s for i, s in enumerate(size) if i != axis], shown)
+    slices = orthogonal_slices(image, labelled.labels if labelled else None, entry.labels_start)
+    return Measured(
+        facts=_volume_facts(entry, image, labelled, found, agreement, blank),
+        image=Image(gray, find_padding(image, gray, axis, shown, empty), empty),
+        inverted=inverted,
+        labels=found,
+        view=VolumeView(entry.name, sections, slices),
+    )
+
+
+def _blank_sections(sections: Sections, gray: GrayValues) -> list[Filled]:
+    """What of an image that was read lies in blank sections of one value."""
+    curves = sections.curves
+    each = gray.voxels / len(curves.section)
+    constant = np.isin(curves.section, sections.defects.missing) & (curves.std == 0)
+    return [Filled(float(value), each) for value in curves.mean[constant]]
+
+
+def _measure_labels(
+    entry: VolumeEntry, labelled: Labelled, missing: Sequence[int], reading: Reading
+) -> tuple[VolumeLabels, Unlabeled]:
+    """The labels of one volume, and what of them means nothing, blank sections included."""
+    what, unlabeled, axis = f"{entry.name}, labels", labelled.unlabeled, labelled.unlabeled.axis
+    reading.progress(what, 0, 0)
+    labels = in_memory(labelled.labels, HELD_BYTES)
+    columns = label_columns(labels, axis, reading.rng, full=reading.full)
+    sections = look_at_sections(labels, columns, axis, unlabeled.values)
+    if not sections.foreground.any():
         refuse_empty(labels, unlabeled.values)
     blank = set(unlabeled.sections)
     if 0 not in unlabeled.values:
-        blank |= set(blank_label_sections(labels, axis, foreground, blank_images(gray)))
+        gone = np.isin(np.arange(labels.shape[axis]) + entry.labels_start[axis], missing)
+        blank |= set(blank_label_sections(labels, axis, sections.foreground, gone))
     unlabeled = Unlabeled(unlabeled.values, axis, sorted(blank))
-    regions = label_boxes(labels.shape, rng)
-    tables = [read_labels(labels, box, unlabeled, entry.voxel_size_nm, rng) for box in walked(what, progress, regions)]
-    read += sum(b.size for b in regions)
-    return Measured(entry.name, image.shape, entry.voxel_size_nm, gray, tables, sorted(blank), read)
+    boxes = label_boxes(labels, reading.rng, full=reading.full)
+    whole = Count() if sum(b.size for b in boxes) == labels.box.size else None
+    tables = [read_labels(labels, b, unlabeled, entry.voxel_size_nm, reading.rng, whole) for b in reading.walk(what)(boxes)]
+    census, counted_from = (
+        (whole.census(entry.voxel_size_nm), "voxels")
+        if whole
+        else _census(Labelled(labels, unlabeled, labelled.open_level), entry, reading)
+    )
+    found = VolumeLabels(
+        tables=tables,
+        census=census or census_of(tables, entry.voxel_size_nm),
+        counted_from=counted_from,
+        voxel_size_nm=entry.voxel_size_nm,
+        voxels=labels.box.size,
+        edge_value=edge_value(labels, axis, sections, unlabeled.values),
+        dtype=labels.dtype,
+    )
+    return found, unlabeled
 
 
-def remarks(fingerprint: Fingerprint) -> list[str]:
-    """What a person should know of the data before a plan is made, in plain words."""
-    found = [_blank_labels(v) for v in fingerprint.volumes if v.blank_label_sections]
-    without = [v.name for v in fingerprint.volumes if not v.labelled]
-    if without:
-        found.append(f"Without labels: {', '.join(without)}. Nothing is learned from them.")
-    labels = fingerprint.labels
-    if labels and labels.foreground_fraction is not None and labels.foreground_fraction < LITTLE_FOREGROUND:
-        found.append(f"Only {labels.foreground_fraction:.2%} of the labelled voxels are foreground.")
-    if fingerprint.sections.missing_rate:
-        found.append(f"{fingerprint.sections.missing_rate:.1%} of the image sections show nothing.")
-    if fingerprint.sampled_fraction < 1:
-        found.append(f"The volumes are large: {fingerprint.sampled_fraction:.2%} of their voxels were measured.")
-    return found
+def _census(labelled: Labelled, entry: VolumeEntry, reading: Reading) -> tuple[Census | None, CountedFrom]:
+    """Count over all labels, at the finest level that is small enough; None where there is none."""
+    labels, size, walk = labelled.labels, entry.voxel_size_nm, reading.walk(f"{entry.name}, components")
+    if can_be_counted(labels.box.size):
+        return take_census(labels, labelled.unlabeled, size, walk=walk), "voxels"
+    for place in range(len(labels.levels_nm)):
+        level = labelled.open_level(place)
+        factor = zyx([max(1, round(n / m)) for n, m in zip(labels.shape, level.shape, strict=True)])
+        if can_be_counted(level.box.size):
+            coarse = coarse_voxel_size(size, factor)
+            return take_census(level, labelled.unlabeled.coarser(factor), coarse, walk=walk), "coarser level"
+    return None, "sample"
 
 
-def _blank_labels(volume: VolumeFacts) -> str:
-    numbers = ", ".join(map(str, volume.blank_label_sections))
-    noun = "sections" if len(volume.blank_label_sections) > 1 else "section"
-    return f"{volume.name}: the labels of {noun} {numbers} (counted from 0) are blank. They count as unlabeled."
+def _volume_facts(  # noqa: PLR0917
+    entry: VolumeEntry,
+    image: Volume,
+    labelled: Labelled | None,
+    found: VolumeLabels | None,
+    agreement: Agreement,
+    blank: list[int],
+) -> VolumeFacts:
+    box, fraction = None, None
+    if labelled is not None and found is not None:
+        labels = labelled.labels
+        fraction = min(1.0, found.labelled_fraction * labels.box.size / image.box.size)
+        if labels.shape != image.shape:
+            box = LabelsBox(start=entry.labels_start, shape=labels.shape)
+    return VolumeFacts(
+        name=entry.name,
+        shape=image.shape,
+        dtype=str(image.dtype),
+        voxel_size_nm=entry.voxel_size_nm,
+        channels=image.channels,
+        chunks=image.chunks,
+        levels_nm=list(image.levels_nm),
+        labelled=labelled is not None,
+        labels_box=box,
+        labelled_fraction=fraction,
+        labels_shift_nm=agreement.labels_shift_nm,
+        blank_label_sections=blank,
+    )
+
+
+def _level(path: str, axes: AxisOrder, place: int) -> Volume:
+    """A level of a stored pyramid."""
+    return open_volume(path, axes=axes, level=place)
 
 
 def _median_voxel_size(sizes: Sequence[ZyxFloat]) -> ZyxFloat:
@@ -135,31 +265,21 @@ def _median_voxel_size(sizes: Sequence[ZyxFloat]) -> ZyxFloat:
 
 
 def _fingerprint(dataset: Dataset, found: Sequence[Measured], size: ZyxFloat, name: str, seed: int) -> Fingerprint:
-    grays = [m.gray for m in found]
-    intensity = intensity_facts(grays)
-    tables = [table for m in found for table in m.labels or []]
+    known = {m.inverted for m in found if m.inverted is not None}
+    images = sum(math.prod(m.facts.shape or ()) for m in found)
+    labels = [m.labels for m in found if m.labels is not None]
+    intensity = intensity_facts([m.image for m in found], inverted=known.pop() if len(known) == 1 else None, voxels=images)
     classes = dataset.task == "classes" or bool(dataset.class_names)
-    voxels = sum(int(np.prod(m.shape, dtype=np.int64)) * (1 if m.labels is None else 2) for m in found)
     return Fingerprint(
         name=name,
         task=dataset.task,
-        volumes=[
-            VolumeFacts(
-                name=m.name,
-                shape=m.shape,
-                dtype=str(m.gray.dtype),
-                voxel_size_nm=m.voxel_size_nm,
-                labelled=m.labels is not None,
-                blank_label_sections=m.blank_label_sections,
-            )
-            for m in found
-        ],
+        volumes=[m.facts for m in found],
         voxel_size_nm=size,
         intensity=intensity,
-        sections=section_facts(grays, intensity.std if intensity else None),
-        labels=label_facts(tables, declared_classes=classes) if tables else None,
+        sections=section_facts([m.view.sections for m in found], intensity.std if intensity else None),
+        labels=label_facts(labels, declared_classes=classes) if labels else None,
         class_names=dataset.class_names,
         unlabeled=dataset.unlabeled,
-        sampled_fraction=sum(m.read for m in found) / voxels,
+        sampled_fraction=min(1.0, sum(m.read for m in found) / (images + sum(v.voxels for v in labels))),
         seed=seed,
     )

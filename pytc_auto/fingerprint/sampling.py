@@ -3,53 +3,179 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pytc_auto.geometry import Box, Zyx, blocks, zyx
+from pytc_auto.io.volume import Volume
 
 WHOLE_IMAGE_VOXELS = 2**28
-WHOLE_LABEL_VOXELS = 2**27
-SLAB_VOXELS = 2**23
-"""Most voxels of an image that are in memory at once."""
+IMAGE_VOXELS = 2**27
+IMAGE_BOX_VOXELS = 2**18
+LABEL_VOXELS = 2**27
+LABEL_BOX_VOXELS = 2**24
+"""Most voxels of labels that are in memory at once."""
+CENSUS_VOXELS = 2**29
+"""Labels of so many voxels are passed over whole."""
+COLUMNS = 16
+COLUMN_VOXELS = 2**12
+SECTION_VOXELS = 2**28
+MOST_SECTIONS = 4096
+RUNS = 16
+"""Of more sections, so many runs of consecutive ones are looked at."""
+WINDOW_VOXELS = 2**18
+SMALL_WINDOW_VOXELS = 2**16
+DECODED_VOXELS = 2**30
+"""Most voxels that are decoded for a sample; large chunks allow fewer boxes."""
+SLAB_VOXELS = 2**22
+"""Voxels of an image that are in memory at once."""
+MOST_CHUNK = 4
+"""Chunks that hold more times that are read in parts."""
 
 
-def image_boxes(shape: Zyx, rng: np.random.Generator) -> list[Box]:
-    """All of a small image, cut into slabs; of a large one 8 × 8 × 8 boxes of at most 64³ voxels.
+@dataclass(frozen=True)
+class Windows:
+    """Where sections are compared.
 
-    Boxes at the same place along an axis start at the same voxel, so sections are compared over the same places.
+    Attributes:
+        axis: Along which the sections lie.
+        runs: Half-open ranges of consecutive sections.
+        windows: Boxes one section thick at section 0, that do not overlap.
     """
-    whole = Box.of_shape(shape)
-    if whole.size <= WHOLE_IMAGE_VOXELS:
-        return slabs(whole)
-    return _grid(shape, parts=(8, 8, 8), side=(64, 64, 64), rng=rng)
+
+    axis: int
+    runs: list[tuple[int, int]]
+    windows: list[Box]
+
+    @property
+    def sections(self) -> list[int]:
+        """All sections that are looked at, in order."""
+        return [s for start, stop in self.runs for s in range(start, stop)]
+
+    def box(self, window: Box, start: int, stop: int) -> Box:
+        """A window in a range of sections."""
+        first, last = list(window.start), list(window.stop)
+        first[self.axis], last[self.axis] = start, stop
+        return Box(zyx(first), zyx(last))
 
 
-def label_boxes(shape: Zyx, rng: np.random.Generator) -> list[Box]:
-    """Small labels as one box; of large ones at most eight boxes of at most 256³ voxels."""
-    whole = Box.of_shape(shape)
-    if whole.size <= WHOLE_LABEL_VOXELS:
-        return [whole]
-    return _grid(shape, parts=[2 if n > 512 else 1 for n in shape], side=(256, 256, 256), rng=rng)
+def image_boxes(image: Volume, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
+    """All of a small image, cut into slabs; of a large one seeded boxes of 64³ voxels, or as many."""
+    if full or image.box.size <= WHOLE_IMAGE_VOXELS:
+        return tiles(image, SLAB_VOXELS)
+    each = min(IMAGE_BOX_VOXELS, max(4096, IMAGE_VOXELS // 64))
+    return sampled_boxes(image.shape, image.chunks, rng, each=each, total=IMAGE_VOXELS)
 
 
-def label_columns(shape: Zyx, axis: int, rng: np.random.Generator) -> list[Box]:
+def label_boxes(labels: Volume, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
+    """Small labels as one box, larger ones in boxes of at most 16 Mi voxels, of very large ones eight such boxes."""
+    size = labels.box.size
+    if size <= min(LABEL_BOX_VOXELS, LABEL_VOXELS):
+        return [labels.box]
+    if full or size <= LABEL_VOXELS:
+        return list(blocks(labels.box, _even(labels.shape, box_shape(labels.shape, LABEL_BOX_VOXELS))))
+    each = min(LABEL_BOX_VOXELS, max(2**15, LABEL_VOXELS // 8))
+    return sampled_boxes(labels.shape, labels.chunks, rng, each=each, total=LABEL_VOXELS)
+
+
+def census_blocks(labels: Volume) -> list[Box]:
+    """All of the labels, in blocks of at most 16 Mi voxels; z slowest."""
+    return tiles(labels, LABEL_BOX_VOXELS)
+
+
+def can_be_counted(voxels: int) -> bool:
+    """Whether there is time to pass over so many voxels of labels."""
+    return voxels <= CENSUS_VOXELS
+
+
+def label_columns(labels: Volume, axis: int, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
     """Boxes that meet every section along an axis: all of small labels, of large ones 16 columns of 64² voxels."""
-    whole = Box.of_shape(shape)
-    if whole.size <= WHOLE_LABEL_VOXELS:
-        return slabs(whole)
-    parts = [1 if i == axis else 4 for i in range(3)]
-    side = [shape[axis] if i == axis else 64 for i in range(3)]
-    return [slab for column in _grid(shape, parts=parts, side=side, rng=rng) for slab in slabs(column)]
+    if full or labels.box.size <= LABEL_VOXELS:
+        return tiles(labels, SLAB_VOXELS)
+    plane = zyx([1 if i == axis else n for i, n in enumerate(labels.shape)])
+    chunks = labels.chunks and zyx([1 if i == axis else n for i, n in enumerate(labels.chunks)])
+    columns = sampled_boxes(plane, chunks, rng, each=COLUMN_VOXELS, total=COLUMNS * COLUMN_VOXELS)
+    windows = Windows(axis, [(0, labels.shape[axis])], columns)
+    return [slab for column in columns for slab in slabs(windows.box(column, 0, labels.shape[axis]))]
 
 
-def slabs(region: Box) -> list[Box]:
-    """A box cut into pieces of at most 8 Mi voxels: of whole sections along z where one fits."""
+def section_windows(volume: Volume, axis: int, rng: np.random.Generator, *, full: bool = False) -> Windows:
+    """Windows in the plane that are looked at in every section: the whole plane where that is not too much."""
+    sections = volume.shape[axis]
+    runs = [(0, sections)]
+    if sections > MOST_SECTIONS and not full:
+        edges = np.linspace(0, sections, RUNS + 1).astype(int).tolist()
+        runs = [(a, a + MOST_SECTIONS // RUNS) for a in edges[:-1]]
+    total = SECTION_VOXELS // max(1, sum(b - a for a, b in runs))
+    each = WINDOW_VOXELS if total >= 2 * WINDOW_VOXELS else SMALL_WINDOW_VOXELS
+    plane = zyx([1 if i == axis else n for i, n in enumerate(volume.shape)])
+    if math.prod(plane) <= total:
+        return Windows(axis, runs, list(blocks(Box.of_shape(plane), _even(plane, box_shape(plane, each)))))
+    chunks = volume.chunks and zyx([1 if i == axis else n for i, n in enumerate(volume.chunks)])
+    return Windows(axis, runs, sampled_boxes(plane, chunks, rng, each=each, total=max(total, each)))
+
+
+def sampled_boxes(shape: Zyx, chunks: Zyx | None, rng: np.random.Generator, *, each: int, total: int) -> list[Box]:
+    """Boxes that do not overlap, evenly spread over a volume and each inside as few chunks as possible.
+
+    Args:
+        shape: Of the volume.
+        chunks: In which it is stored.
+        rng: Chooses the boxes.
+        each: Voxels of a box, at most.
+        total: Voxels of all boxes, about; fewer where the chunks around them would be too much to decode.
+    """
+    side = box_shape(shape, each)
+    edges = [_edges(n, s, c) for n, s, c in zip(shape, side, chunks or (1, 1, 1), strict=True)]
+    counts = [len(e) - 1 for e in edges]
+    cell = math.prod(max(b - a for a, b in itertools.pairwise(e)) for e in edges)
+    box = math.prod(min(s, e[1]) for s, e in zip(side, edges, strict=True))
+    wanted = max(1, min(math.prod(counts), round(total / box), DECODED_VOXELS // cell))
+    strata = np.arange(wanted + 1) * math.prod(counts) // wanted
+    found = []
+    for index in np.stack(np.unravel_index(rng.integers(strata[:-1], strata[1:]), counts), axis=1).tolist():
+        start, stop = [], []
+        for i, e, s in zip(index, edges, side, strict=True):
+            start.append(e[i] + int(rng.integers(0, max(0, e[i + 1] - e[i] - s) + 1)))
+            stop.append(min(start[-1] + s, e[i + 1]))
+        found.append(Box(zyx(start), zyx(stop)))
+    return found
+
+
+def box_shape(shape: Sequence[int], voxels: int) -> Zyx:
+    """The most cubic box of at most so many voxels that fits into a volume."""
+    side = [0, 0, 0]
+    left = float(voxels)
+    for rank, axis in enumerate(np.argsort(shape, kind="stable").tolist()):
+        side[axis] = max(1, min(shape[axis], int(left ** (1 / (3 - rank)) + 1e-9)))
+        left /= side[axis]
+    return zyx(side)
+
+
+def tiles(volume: Volume, voxels: int) -> list[Box]:
+    """A volume cut into blocks of about so many voxels, of whole chunks unless these are far larger; z slowest."""
+    if volume.chunks is None:
+        return slabs(volume.box, voxels)
+    side = [min(c, n) for c, n in zip(volume.chunks, volume.shape, strict=True)]
+    if math.prod(side) > MOST_CHUNK * voxels:
+        return list(blocks(volume.box, box_shape(volume.shape, voxels)))
+    while True:
+        grown = [[s + c if i == axis else s for i, s in enumerate(side)] for axis, c in enumerate(volume.chunks)]
+        fits = [g for i, g in enumerate(grown) if side[i] < volume.shape[i] and math.prod(g) <= voxels]
+        if not fits:
+            return list(blocks(volume.box, zyx(side)))
+        side = min(fits, key=lambda g: max(g) - min(g))
+
+
+def slabs(region: Box, voxels: int = SLAB_VOXELS) -> list[Box]:
+    """A box cut into pieces of at most so many voxels: of whole sections along z where one fits."""
     _, y, x = region.shape
-    columns = min(x, SLAB_VOXELS)
-    rows = min(y, max(1, SLAB_VOXELS // columns))
-    return list(blocks(region, (max(1, SLAB_VOXELS // (rows * columns)), rows, columns)))
+    columns = min(x, voxels)
+    rows = min(y, max(1, voxels // columns))
+    return list(blocks(region, (max(1, voxels // (rows * columns)), rows, columns)))
 
 
 def section_box(shape: Zyx, axis: int, section: int) -> Box:
@@ -58,18 +184,20 @@ def section_box(shape: Zyx, axis: int, section: int) -> Box:
     return Box(zyx(start), zyx([section + 1 if i == axis else n for i, n in enumerate(shape)]))
 
 
-def _grid(shape: Zyx, *, parts: Sequence[int], side: Sequence[int], rng: np.random.Generator) -> list[Box]:
-    """Boxes at every combination of the ranges drawn on each axis."""
-    ranges = [_ranges(extent, part, length, rng) for extent, part, length in zip(shape, parts, side, strict=True)]
-    return [Box(zyx([a for a, _ in place]), zyx([b for _, b in place])) for place in itertools.product(*ranges)]
+def cut_runs(start: int, stop: int, length: int) -> list[tuple[int, int]]:
+    """A range cut at multiples of a length."""
+    edges = sorted({start, *range(-(-start // length) * length, stop, length), stop})
+    return list(itertools.pairwise(edges))
 
 
-def _ranges(extent: int, parts: int, length: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """A random range of at most ``length`` in each of ``parts`` equal parts of an axis."""
-    edges = np.linspace(0, extent, min(parts, extent) + 1).astype(int).tolist()
-    found = []
-    for start, stop in itertools.pairwise(edges):
-        size = min(length, stop - start)
-        first = start + int(rng.integers(0, stop - start - size + 1))
-        found.append((first, first + size))
-    return found
+def _edges(extent: int, side: int, chunk: int) -> list[int]:
+    """The lattice in which boxes are chosen: equal parts; or chunks, several of them where the box is larger."""
+    if chunk == 1:
+        parts = max(1, extent // side)
+        return [extent * i // parts for i in range(parts + 1)]
+    return [*range(0, extent, chunk if chunk >= side else side // chunk * chunk), extent]
+
+
+def _even(shape: Sequence[int], side: Sequence[int]) -> Zyx:
+    """A block that cuts each axis into nearly equal parts of at most ``side``."""
+    return zyx([-(-n // -(-n // s)) for n, s in zip(shape, side, strict=True)])

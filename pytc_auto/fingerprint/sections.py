@@ -1,140 +1,201 @@
-"""How sections along the cutting axis differ: drift, missing images, missing labels."""
+"""How sections along the cutting axis differ: gray values, sharpness, likeness and shift of neighbors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from pytc_auto.fingerprint.intensity import GrayValues
-from pytc_auto.fingerprint.percentiles import Floats
-from pytc_auto.fingerprint.sampling import section_box, slabs
-from pytc_auto.geometry import Box
+from pytc_auto.fingerprint.curves import SectionCurves
+from pytc_auto.fingerprint.defects import Defects, find_defects
+from pytc_auto.fingerprint.percentiles import Floats, weighted_percentiles
+from pytc_auto.fingerprint.sampling import MOST_CHUNK, SLAB_VOXELS, Windows, cut_runs
+from pytc_auto.fingerprint.shift import LARGEST, Spectra, shifts, spectra
+from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.volume import Array, Volume
 from pytc_auto.schema.fingerprint import SectionFacts
 
-FLAT_CONTRAST = 0.05
-"""An image section with less than this share of the usual contrast is blank."""
-LEAST_TYPICAL = 0.005
-"""Blank label sections are looked for only where the median section has this share of foreground."""
-LEAST_BESIDE = 0.25
-"""The labelled sections on both sides of a blank one have at least this share of the median section's foreground."""
-LEAST_SAME = 0.25
-"""In that share of the smaller of the two, they show the same label."""
-LEAST_BESIDE_END = 0.5
-"""The same for the one section beside blank ones at an end of the stack."""
-LEAST_PROFILES = 5
-"""So many objects do not all end between the same two sections by chance."""
-MOST_SIDE = 4096
-"""Of larger sections the middle is looked at."""
+LEAST_SIDE = 16
+"""Shifts are not looked for in smaller windows."""
+SLAB_SECTIONS = 16
 
 
-def section_facts(images: Sequence[GrayValues], std: float | None) -> SectionFacts:
-    """Drift over sections that are not blank, each volume about its own mean, and the share of blank sections.
+@dataclass(frozen=True)
+class Sections:
+    """What was measured of a volume's sections, and those that stand out."""
+
+    curves: SectionCurves
+    defects: Defects
+
+
+def measure_sections(
+    image: Volume, windows: Windows, voxel_size_nm: ZyxFloat, *, walk: Callable[[Sequence[Box]], Iterable[Box]] = iter
+) -> Sections:
+    """Compare the sections of an image.
 
     Args:
-        images: All images.
+        image: Gray values; what is not finite counts as the section's mean.
+        windows: Where to look.
+        voxel_size_nm: (z, y, x).
+        walk: Gives the boxes one after another; it may tell how far the reading is.
+    """
+    axis = windows.axis
+    numbers = np.array(windows.sections)
+    place = {int(s): i for i, s in enumerate(numbers)}
+    tables = [_Table(len(numbers)) for _ in windows.windows]
+    boxes = [windows.box(w, a, b) for a, b in _slabs(image, windows) for w in windows.windows]
+    for i, box in enumerate(walk(boxes)):
+        table = tables[i % len(tables)]
+        block, first = np.moveaxis(image.read(box), axis, 0), place[box.start[axis]]
+        for start in range(0, len(block), SLAB_SECTIONS):
+            alone = not start and box.start[axis] - 1 not in place
+            table.add(block[start : start + SLAB_SECTIONS], first + start, starts=alone)
+    weight = np.array([w.size for w in windows.windows], np.float64)
+    plane = np.array([s for i, s in enumerate(voxel_size_nm) if i != axis])
+    mean, std, sharpness, correlation = _pooled(tables, weight)
+    moved = _median([t.shift for t in tables]) * plane
+    covered = weight.sum() / (image.box.size / image.shape[axis])
+    curves = SectionCurves(
+        section=numbers.astype(np.float64),
+        mean=mean,
+        std=std,
+        sharpness=sharpness,
+        correlation=correlation,
+        shift_nm=moved,
+        plane_nm=(float(plane[0]), float(plane[1])),
+        section_nm=voxel_size_nm[axis],
+        windows_fraction=float(covered),
+    )
+    return Sections(curves, find_defects(curves))
+
+
+def section_facts(images: Sequence[Sections], std: float | None) -> SectionFacts:
+    """Pool the volumes: drift of each about its own mean, rates over all sections.
+
+    Args:
+        images: Of all volumes.
         std: Standard deviation of the whole data set's gray values.
     """
-    read = sum(int((i.section_voxels > 0).sum()) for i in images)
-    blank = sum(int(blank_images(i).sum()) for i in images)
+    curves = [i.curves for i in images]
+    sections = sum(len(c.section) for c in curves)
+    shift, likeness = _finite([c.shift_length_nm for c in curves]), _finite([c.correlation for c in curves])
+
+    def rate(kind: str) -> float | None:
+        return sum(len(getattr(i.defects, kind)) for i in images) / sections if sections else None
+
+    return SectionFacts(
+        mean_drift=_drift([(i.curves.mean, i) for i in images], std),
+        std_drift=_drift([(i.curves.std, i) for i in images], std),
+        missing_rate=rate("missing"),
+        duplicate_rate=rate("duplicate"),
+        shifted_rate=rate("shifted"),
+        dark_rate=rate("dark"),
+        bright_rate=rate("bright"),
+        blurred_rate=rate("blurred"),
+        correlation=weighted_percentiles(likeness, np.ones_like(likeness), (5, 50, 95)) if likeness.size else None,
+        shift_nm=weighted_percentiles(shift, np.ones_like(shift), (50, 95)) if shift.size else None,
+        sections=sections,
+        windows_fraction=min(1.0, sum(c.windows_fraction * len(c.section) for c in curves) / sections) if sections else None,
+    )
+
+
+def _drift(values: Sequence[tuple[Floats, Sections]], std: float | None) -> float | None:
+    """Spread of a curve over sections that show something, each volume about its own mean."""
     squares, count = 0.0, 0
-    for image in images:
-        means = image.section_mean[(image.section_voxels > 0) & ~blank_images(image)]
-        if means.size > 1:
-            squares += float(((means - means.mean()) ** 2).sum())
-            count += means.size
-    drift = float(np.sqrt(squares / count) / std) if count and std else None
-    return SectionFacts(mean_drift=drift, missing_rate=blank / read if read else None)
+    for curve, image in values:
+        shown = curve[~np.isin(image.curves.section, image.defects.missing) & np.isfinite(curve)]
+        if shown.size > 1:
+            squares += float(((shown - shown.mean()) ** 2).sum())
+            count += shown.size
+    return float(np.sqrt(squares / count) / std) if count and std else None
 
 
-def blank_images(image: GrayValues) -> npt.NDArray[np.bool_]:
-    """(S,) sections of an image that show nothing; False where a section was not read."""
-    read = image.section_voxels > 0
-    if not read.any():
-        return np.zeros(read.shape, bool)
-    return read & (np.where(read, image.section_std, 0.0) <= FLAT_CONTRAST * np.median(image.section_std[read]))
+def _finite(curves: Sequence[Floats]) -> Floats:
+    joined = np.concatenate(curves)
+    return joined[np.isfinite(joined)]
 
 
-def section_foreground(labels: Volume, boxes: Sequence[Box], axis: int, unlabeled: Sequence[int]) -> Floats:
-    """Share of each section's voxels, among those in the boxes, that are neither 0 nor an unlabeled value; (S,)."""
-    found, read = np.zeros(labels.shape[axis]), np.zeros(labels.shape[axis])
-    others = tuple(i for i in range(3) if i != axis)
-    for box in boxes:
-        foreground = is_foreground(labels.read(box), unlabeled)
-        sections = slice(box.start[axis], box.stop[axis])
-        found[sections] += np.count_nonzero(foreground, axis=others)
-        read[sections] += box.size // box.shape[axis]
-    return found / np.maximum(read, 1)
+def _slabs(image: Volume, windows: Windows) -> list[tuple[int, int]]:
+    """Ranges of sections that are read at once, whole chunks where that is not too much."""
+    largest = max(w.size for w in windows.windows)
+    chunk = image.chunks[windows.axis] if image.chunks else 1
+    length = max(chunk, SLAB_SECTIONS // chunk * chunk) if chunk * largest <= MOST_CHUNK * SLAB_VOXELS else SLAB_SECTIONS
+    return [part for start, stop in windows.runs for part in cut_runs(start, stop, length)]
 
 
-def is_foreground(block: Array, unlabeled: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Where labels are neither 0 nor an unlabeled value."""
-    foreground = block != 0
-    for value in unlabeled:
-        foreground &= block != value
-    return foreground
+class _Table:
+    """Curves of one window, filled slab by slab."""
+
+    def __init__(self, sections: int) -> None:
+        self.count, self.mean, self.std, self.sharpness, self.correlation = np.full((5, sections), np.nan)
+        self.shift = np.full((sections, 2), np.nan)
+        self.last: tuple[Array, Spectra] | None = None
+
+    def add(self, block: Array, first: int, *, starts: bool) -> None:
+        """Take the next sections, (S, A, B); ``starts`` where they do not continue the last ones."""
+        rows = slice(first, first + len(block))
+        gray, self.count[rows] = _filled(block)
+        self.mean[rows], self.std[rows] = gray.mean(axis=(1, 2), dtype=np.float64), gray.std(axis=(1, 2), dtype=np.float64)
+        self.mean[rows][self.count[rows] == 0] = np.nan
+        self.sharpness[rows] = _sharpness(gray, self.std[rows])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gray -= gray.mean(axis=(1, 2), keepdims=True)
+            gray /= self.std[rows, None, None].astype(np.float32)
+        gray[self.std[rows] == 0] = 0
+        if min(gray.shape[1:]) < LEAST_SIDE * 4 * LARGEST:
+            return
+        found = spectra(gray)
+        before, earlier = (gray[:-1], found.values[:-1]), (gray[1:], found.values[1:])
+        if self.last is not None and not starts:
+            before = np.concatenate([self.last[0], gray[:-1]]), np.concatenate([self.last[1].values, found.values[:-1]])
+            earlier = gray, found.values
+        self.last = gray[-1:].copy(), Spectra(found.values[-1:].copy(), found.shape)
+        if not len(before[0]):
+            return
+        pairs = slice(rows.stop - 1 - len(before[0]), rows.stop - 1)
+        self.correlation[pairs] = np.einsum("nab,nab->n", before[0], earlier[0]) / float(np.prod(gray.shape[1:]))
+        self.shift[pairs] = shifts(Spectra(before[1], found.shape), Spectra(earlier[1], found.shape))
+        shown = self.std[pairs.start : pairs.stop + 1] > 0
+        self.correlation[pairs][~(shown[1:] & shown[:-1])] = np.nan
 
 
-def blank_label_sections(labels: Volume, axis: int, foreground: Floats, blank_image: npt.NDArray[np.bool_]) -> list[int]:
-    """Sections that are zero everywhere although something is there: nobody labelled them.
+def _filled(block: Array) -> tuple[Array, Floats]:
+    """Gray values as floats, without gaps, and how many were finite in each section."""
+    if block.dtype.kind != "f":
+        return block.astype(np.float32), np.full(len(block), block[0].size, np.float64)
+    finite = np.isfinite(block)
+    count = finite.sum(axis=(1, 2)).astype(np.float64)
+    gray = np.where(finite, block, 0).astype(np.float32)
+    mean = gray.sum(axis=(1, 2), dtype=np.float64) / np.maximum(count, 1)
+    return np.where(finite, gray, mean[:, None, None].astype(np.float32)), count
 
-    The typical section must have foreground, and the next labelled sections on both sides enough of it, in part the same
-    objects. At an end of the stack, where there is one side only, that section must hold several objects, or they may just
-    have ended.
 
-    Args:
-        labels: Of the whole volume.
-        axis: The cutting axis.
-        foreground: (S,) share of each section.
-        blank_image: (S,) sections whose image shows nothing; their labels are blank with reason.
-    """
-    typical = float(np.median(foreground))
-    if typical < LEAST_TYPICAL:
-        return []
-    found: list[int] = []
-    for start, stop in _empty_runs(foreground):
-        beside = [s for s in (start - 1, stop) if 0 <= s < len(foreground)]
-        least = (LEAST_BESIDE if len(beside) == 2 else LEAST_BESIDE_END) * typical
-        if any(foreground[s] < least for s in beside):
-            continue
-        sections = [_middle_of(labels, axis, s) for s in beside]
-        if not (_continue(*sections) if len(beside) == 2 else _profiles(sections[0]) >= LEAST_PROFILES):
-            continue
-        found += [s for s in range(start, stop) if not blank_image[s] and _is_zero(labels, axis, s)]
+def _sharpness(gray: Array, std: Floats) -> Floats:
+    """Variance of the Laplacian over that of the gray values, (S,)."""
+    if min(gray.shape[1:]) < 3:
+        return np.full(len(gray), np.nan)
+    laplacian = gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
+    laplacian -= 4 * gray[:, 1:-1, 1:-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sharpness = laplacian.var(axis=(1, 2), dtype=np.float64) / std**2
+    return np.where(std > 0, sharpness, np.nan)
+
+
+def _pooled(tables: Sequence[_Table], weight: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean, deviation, sharpness and correlation of the sections from those of the windows."""
+    means, stds = np.stack([t.mean for t in tables]), np.stack([t.std for t in tables])
+    voxels = np.where(np.isfinite(means), weight[:, None], 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(voxels * means, axis=0) / voxels.sum(axis=0)
+        variance = np.nansum(voxels * (stds**2 + (means - mean) ** 2), axis=0) / voxels.sum(axis=0)
+    return mean, np.sqrt(variance), _median([t.sharpness for t in tables]), _median([t.correlation for t in tables])
+
+
+def _median(curves: Sequence[Floats]) -> Floats:
+    """Over the windows that tell; nan where none does."""
+    stacked = np.stack(curves)
+    known = np.isfinite(stacked).any(axis=0)
+    found = np.full(stacked.shape[1:], np.nan)
+    found[known] = np.nanmedian(stacked[:, known], axis=0)
     return found
-
-
-def _empty_runs(foreground: Floats) -> list[tuple[int, int]]:
-    """Start and stop of each run of sections without foreground."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (foreground == 0).astype(int), [0]]))).tolist()
-    return list(zip(edges[::2], edges[1::2], strict=True))
-
-
-def _middle_of(labels: Volume, axis: int, section: int) -> Array:
-    """A section, cut to its middle where it is large."""
-    box = section_box(labels.shape, axis, section)
-    start = [a + max(0, n - MOST_SIDE) // 2 for a, n in zip(box.start, box.shape, strict=True)]
-    return labels.read(box.intersect(Box.of_shape((MOST_SIDE,) * 3, start)))
-
-
-def _continue(before: Array, after: Array) -> bool:
-    """Whether two sections show partly the same labels at the same places."""
-    same = int(np.count_nonzero((before == after) & (before != 0)))
-    smaller = min(int(np.count_nonzero(before)), int(np.count_nonzero(after)))
-    return same >= LEAST_SAME * max(1, smaller)
-
-
-def _profiles(section: Array) -> int:
-    """How many connected regions a section shows."""
-    import cc3d
-    import fastremap
-
-    ids, _ = fastremap.renumber(section.astype(np.int64))
-    _, count = cc3d.connected_components(ids, connectivity=6, return_N=True)
-    return int(count)
-
-
-def _is_zero(labels: Volume, axis: int, section: int) -> bool:
-    return not any(labels.read(box).any() for box in slabs(section_box(labels.shape, axis, section)))

@@ -1,30 +1,38 @@
-"""Find the volumes of a data set: a folder with images/ and labels/, or one container with both."""
+"""Find the volumes of a data set, open them once, and see that everything fits."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Zyx, ZyxFloat, blocks
+from pytc_auto.io.grid import Grid, alike, common_grid, nm, shape_fault
+from pytc_auto.io.layout import WANTED, find_layout
 from pytc_auto.io.open import is_container, open_volume
-from pytc_auto.io.pairing import WANTED, Pair, container_pair, folder_pairs
+from pytc_auto.io.pairing import Pair
 from pytc_auto.io.volume import Volume
 from pytc_auto.schema.dataset import Dataset, Declared, Task, VolumeEntry
-
-SAME_SHARE = 0.05
-"""Voxel sizes that differ by no more than this share count as equal."""
 
 _BLOCK: Zyx = (32, 512, 512)
 
 
-def find_dataset(path: str | Path, *, voxel_size_nm: ZyxFloat | None = None, task: Task | None = None) -> Dataset:
-    """Find and check the volumes of a data set; no voxels are read but those of labels that are floats.
+@dataclass(frozen=True)
+class Found:
+    """A data set, and what was assumed of it, for a person to check."""
+
+    dataset: Dataset
+    remarks: list[str]
+
+
+def find_dataset(path: str | Path, *, voxel_size_nm: ZyxFloat | None = None, task: Task | None = None) -> Found:
+    """Find and check the volumes of a data set; no voxels are read but those of labels that are floats and of 2D images.
 
     Args:
-        path: Folder with images/ and labels/ (matching names), or a container with both. ``dataset.yaml`` in the folder, or
-            beside the container, tells what the files do not.
+        path: Folder or container, see ``io.layout``. ``dataset.yaml`` in the folder, or beside the container, tells what the
+            files do not.
         voxel_size_nm: (z, y, x) of every volume. It wins over the files, and they win over dataset.yaml.
         task: Wins over dataset.yaml.
 
@@ -38,82 +46,92 @@ def find_dataset(path: str | Path, *, voxel_size_nm: ZyxFloat | None = None, tas
     root = Path(path).absolute()
     if not root.exists():
         raise DataError(f"{path}: is not there. {WANTED}")
-    inside = is_container(root)
-    if not inside and not root.is_dir():
-        raise DataError(f"{path}: is a single volume. {WANTED}")
-    declared = _declared(root)
-    pairs = [container_pair(root, declared)] if inside else folder_pairs(root, declared)
+    file = _declaration(root)
+    layout = find_layout(root, Declared.load(file) if file.is_file() else Declared(), file.parent)
+    declared = layout.declared
     faults: list[str] = []
-    entries = [entry for pair in pairs if (entry := _entry(pair, declared, voxel_size_nm, faults)) is not None]
+    entries = [entry for pair in layout.pairs if (entry := _entry(pair, declared, voxel_size_nm, faults)) is not None]
     faults += _voxel_size_faults(entries)
+    if not any(pair.labels for pair in layout.pairs):
+        faults.append(f"{root}: no volume has labels. Give the labels of one volume at least.")
     if faults:
         raise DataError("\n".join(faults))
-    return Dataset(
+    dataset = Dataset(
         root=str(root),
         task=task or declared.task,
         unlabeled=declared.unlabeled,
         class_names=declared.class_names,
         volumes=entries,
     )
+    return Found(dataset, layout.remarks)
 
 
-def _declared(root: Path) -> Declared:
-    """dataset.yaml inside a folder, else beside a container; nothing is declared where there is none."""
-    inside, beside = root / "dataset.yaml", root.parent / "dataset.yaml"
-    file = inside if inside.is_file() or not is_container(root) else beside
-    return Declared.load(file) if file.is_file() else Declared()
+def _declaration(root: Path) -> Path:
+    """Where dataset.yaml is looked for: inside a folder, else beside a container."""
+    inside = root / "dataset.yaml"
+    return inside if inside.is_file() or not is_container(root) else root.parent / "dataset.yaml"
 
 
 def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[str]) -> VolumeEntry | None:
     """A checked volume; faults are added to the list."""
     axes = declared.axes or "zyx"
-    opened: list[Volume] = []
-    for path in (pair.image, pair.labels):
-        try:
-            opened.append(open_volume(path, axes=axes))
-        except DataError as error:
-            faults.append(str(error))
-    if len(opened) < 2:
+    image = labels = None
+    try:
+        image = open_volume(pair.image, axes=axes, channel=declared.channel)
+    except DataError as error:
+        faults.append(str(error))
+    try:
+        labels = open_volume(pair.labels, axes=axes) if pair.labels else None
+    except DataError as error:
+        faults.append(str(error))
+    if image is None or (labels is None and pair.labels):
         return None
-    image, labels = opened
-    size = given or image.voxel_size_nm or labels.voxel_size_nm or declared.voxel_size_nm
-    found = (_shape_fault(image, labels), _label_fault(labels), _size_fault(image, labels, size, given=given is not None))
-    faults += [fault for fault in found if fault]
-    if size is None:
+    if given is None and (level := _level(image, labels)):
+        image = open_volume(pair.image, axes=axes, channel=declared.channel, level=level)
+    size = given or image.voxel_size_nm or (labels and labels.voxel_size_nm) or declared.voxel_size_nm
+    grid = _grid(image, labels, size, faults, stored=given is None)
+    if grid is None:
         return None
     return VolumeEntry(
         name=pair.name,
         image=image.source,
-        labels=labels.source,
-        voxel_size_nm=size,
+        labels=labels and labels.source,
+        voxel_size_nm=grid.voxel_size_nm,
         axes=axes,
+        channel=declared.channel,
+        image_scale=grid.image_scale,
+        labels_scale=grid.labels_scale,
+        labels_start=grid.labels_start,
         unlabeled_sections=[],
     )
 
 
-def _shape_fault(image: Volume, labels: Volume) -> str | None:
-    if image.shape == labels.shape:
-        return None
-    return (
-        f"{labels.source}: the labels have shape {labels.shape}, but the image {image.source} has {image.shape} (z, y, x). "
-        "Give labels of the same voxels."
-    )
+def _level(image: Volume, labels: Volume | None) -> int:
+    """The stored level of the image that has the voxel size of coarser labels; 0 where there is none."""
+    if labels is None or labels.voxel_size_nm is None:
+        return 0
+    wanted = labels.voxel_size_nm
+    return next((level for level, size in enumerate(image.levels_nm) if alike(size, wanted)), 0)
 
 
-def _size_fault(image: Volume, labels: Volume, size: ZyxFloat | None, *, given: bool) -> str | None:
-    """A volume needs a voxel size, and the files of an image and of its labels must not contradict each other."""
+def _grid(image: Volume, labels: Volume | None, size: ZyxFloat | None, faults: list[str], *, stored: bool) -> Grid | None:
+    """The common grid of an image and its labels; faults are added to the list."""
+    grid = Grid(size) if size is not None else None
+    if labels is not None and size is not None:
+        try:
+            grid = common_grid(image, labels, size, stored=stored)
+        except DataError as error:
+            faults.append(str(error))
+    elif labels is not None and image.shape != labels.shape:
+        faults.append(shape_fault(image, labels))
+    if labels is not None and (fault := _label_fault(labels)):
+        faults.append(fault)
     if size is None:
-        return (
+        faults.append(
             f"{image.source}: the voxel size is not known. Store it in the file (see the documentation of its format), "
             "declare voxel_size_nm: [z, y, x] in dataset.yaml, or give --voxel-size Z,Y,X; all in nanometers."
         )
-    stored = image.voxel_size_nm, labels.voxel_size_nm
-    if given or stored[0] is None or stored[1] is None or _alike(stored[0], stored[1]):
-        return None
-    return (
-        f"{labels.source}: the labels' voxel size is {_nm(stored[1])}, but the image {image.source} has {_nm(stored[0])}. "
-        "Mend one of them, or give --voxel-size Z,Y,X in nanometers."
-    )
+    return grid
 
 
 def _label_fault(labels: Volume) -> str | None:
@@ -135,17 +153,10 @@ def _label_fault(labels: Volume) -> str | None:
 
 def _voxel_size_faults(entries: list[VolumeEntry]) -> list[str]:
     """All volumes of a data set must have one voxel size."""
-    if all(_alike(entry.voxel_size_nm, other.voxel_size_nm) for entry in entries for other in entries):
+    axes = list(zip(*(entry.voxel_size_nm for entry in entries), strict=True))
+    if not axes or alike((min(axes[0]), min(axes[1]), min(axes[2])), (max(axes[0]), max(axes[1]), max(axes[2]))):
         return []
-    listed = "; ".join(f"{entry.name}: {_nm(entry.voxel_size_nm)}" for entry in entries)
+    listed = "; ".join(f"{entry.name}: {nm(entry.voxel_size_nm)}" for entry in entries)
     return [
         f"the volumes differ in voxel size by more than 5 %: {listed}. Resample them to one, or plan them as separate data sets."
     ]
-
-
-def _alike(one: ZyxFloat, other: ZyxFloat) -> bool:
-    return all(abs(a - b) <= SAME_SHARE * min(a, b) for a, b in zip(one, other, strict=True))
-
-
-def _nm(voxel_size_nm: ZyxFloat) -> str:
-    return " x ".join(f"{s:g}" for s in voxel_size_nm) + " nm (z, y, x)"

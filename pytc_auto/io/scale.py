@@ -23,6 +23,8 @@ class ScaledVolume(Volume):
         self.dtype = volume.dtype
         self.shape = coarse_shape(volume.shape, factor)
         self.voxel_size_nm = volume.voxel_size_nm and coarse_voxel_size(volume.voxel_size_nm, factor)
+        self.offset_nm = volume.offset_nm
+        self.random_access = volume.random_access
 
     def _read(self, box: Box) -> Array:
         if not box.size:

@@ -6,17 +6,39 @@ It is not guessed: such a volume has no voxel size of its own.
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
+from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
+from pytc_auto.io.nifti import GzipNifti, stored_as
 from pytc_auto.io.volume import Array, FileVolume, Volume, colored, damaged, number_dtype, volume_shape
 
 _REGION_SUFFIXES = (".nii", ".mha", ".mhd")
-"""Formats of which a part can be read; the others are read whole, once in each process."""
+"""Formats of which a part can be read if they are not compressed; the others are read whole, once in each process."""
+
+_DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
+_COMPRESSED = re.compile(
+    r"^\s*(?:CompressedData\s*=\s*True|encoding\s*:\s*(?:gz|gzip|bz2|bzip2))\s*$", re.IGNORECASE | re.MULTILINE
+)
+_TEXT_SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
+_HEADER_BYTES = 2**16
+_MOST_SQUEEZED = 1100
+"""The compression of these formats makes nothing smaller than this."""
+
+_READERS = {
+    ".nii": "NiftiImageIO",
+    ".nii.gz": "NiftiImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+}
 
 _PIXELS = {
     sitk.sitkUInt8: "uint8",
@@ -40,6 +62,7 @@ class SimpleItkVolume(FileVolume):
         self.path = path
         self.voxel_size_nm = None
         with damaged(self.source):
+            data_file(path)
             reader = _reader(path)
             reader.ReadImageInformation()
             self.axes = len(reader.GetSize())
@@ -47,9 +70,11 @@ class SimpleItkVolume(FileVolume):
                 raise colored(self.source, reader.GetNumberOfComponents())
             self.shape = volume_shape(reader.GetSize()[::-1], self.source)
             self.dtype = number_dtype(_PIXELS.get(reader.GetPixelID(), "O"), self.source)
+            compressed = _check_length(path, _announced(path, self))
+            self.random_access = not compressed and path.name.lower().endswith(_REGION_SUFFIXES)
 
     def _open(self) -> Any:
-        if self.path.name.lower().endswith(_REGION_SUFFIXES):
+        if self.random_access:
             return _reader(self.path)
         return sitk.GetArrayFromImage(_reader(self.path).Execute()).reshape(self.shape)
 
@@ -69,10 +94,59 @@ def open_simpleitk(path: Path) -> Volume:
     Raises:
         DataError: The file is damaged, has several channels or is not a volume.
     """
-    return SimpleItkVolume(path)
+    volume = SimpleItkVolume(path)
+    with damaged(volume.source):
+        return GzipNifti(path, volume) if path.suffix.lower() == ".gz" else volume
+
+
+def data_file(path: Path) -> Path | None:
+    """Where the voxels of a file are, itself or one beside it; None if they are spread over several.
+
+    Raises:
+        DataError: It is not there.
+    """
+    named = _DATA_FILE.search(_header(path))
+    if named is None or named[1].upper() == "LOCAL":
+        return path
+    if named[1].upper().startswith("LIST") or "%" in named[1]:
+        return None
+    held = path.parent / named[1]
+    if not held.is_file():
+        raise DataError(f"{path}: its voxels are in {held.name}, which is not beside it. Copy both files together.")
+    return held
+
+
+def _announced(path: Path, volume: Volume) -> int:
+    """Bytes of the voxels; of NIfTI, which may store them in another type than they are given in, with the header."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return math.prod(volume.shape) * volume.dtype.itemsize
+    stored = stored_as(path)
+    return stored.start + math.prod(volume.shape) * stored.dtype.itemsize
+
+
+def _check_length(path: Path, announced: int) -> bool:
+    """See that a file can hold the bytes that its header announces; tell whether it is compressed.
+
+    Raises:
+        DataError: The file with the voxels is not there.
+        ValueError: It is too short.
+    """
+    compressed = path.suffix.lower() == ".gz" or bool(_COMPRESSED.search(_header(path)))
+    held = data_file(path)
+    if held is not None and announced > held.stat().st_size * (_MOST_SQUEEZED if compressed else 1):
+        raise ValueError(f"{held.name} has {held.stat().st_size} bytes, but the header announces {announced}")
+    return compressed
+
+
+def _header(path: Path) -> str:
+    """The text at the start of a file; of a format without text, none."""
+    with path.open("rb") as file:
+        start = file.read(_HEADER_BYTES)
+    return start.decode("latin-1") if path.name.lower().endswith(_TEXT_SUFFIXES) else ""
 
 
 def _reader(path: Path) -> Any:
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(next(io for suffix, io in _READERS.items() if path.name.lower().endswith(suffix)))
     reader.SetFileName(str(path))
     return reader

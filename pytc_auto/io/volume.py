@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -21,6 +22,12 @@ Array = npt.NDArray[Any]
 CACHE_BYTES = 128 * 2**20
 """How much a volume that must decode whole sections keeps of them, in each process."""
 
+_REASON = 300
+"""Letters of a decoder's own words that are passed on."""
+
+_MOST_EXTENT = 2**31
+_MOST_VOXELS = 2**60
+
 
 class Volume(ABC):
     """A gray-value or label volume that is read by box.
@@ -36,6 +43,9 @@ class Volume(ABC):
         chunks: (Z, Y, X) of the pieces in which voxels are stored, or None where they lie one after another.
         random_access: Whether a box can be read without decoding much of what is around it.
         levels_nm: Voxel sizes of the stored pyramid, finest first; one at most where there is no pyramid.
+        channels: How many the file stores.
+        channel: Which of them this volume is, from 0.
+        axes_named: Whether the file itself tells the order of its axes.
     """
 
     source: str
@@ -46,6 +56,9 @@ class Volume(ABC):
     chunks: Zyx | None = None
     random_access: bool = True
     levels_nm: tuple[ZyxFloat, ...] = ()
+    channels: int = 1
+    channel: int = 0
+    axes_named: bool = False
 
     @property
     def box(self) -> Box:
@@ -149,7 +162,14 @@ def damaged(source: str) -> Iterator[None]:
     except PytcError:
         raise
     except Exception as error:
-        raise DataError(f"{source}: is truncated or damaged ({error}). Copy or export it again.") from error
+        reason = textwrap.shorten(str(error).partition(" [tensorstore_spec=")[0] or type(error).__name__, _REASON)
+        if isinstance(error, PermissionError) or "Permission denied" in reason:
+            message = f"may not be read ({reason}). Ask for the permission to read it."
+        elif "://" in source:
+            message = f"cannot be read ({reason}). Check the address and the connection; if they are right, it is damaged."
+        else:
+            message = f"is truncated or damaged ({reason}). Copy or export it again."
+        raise DataError(f"{source}: {message}") from error
 
 
 def colored(source: str, channels: int) -> DataError:
@@ -164,7 +184,7 @@ def volume_shape(shape: Sequence[int], source: str) -> Zyx:
     """Shape of a stored array as (Z, Y, X); a 2D image is one section.
 
     Raises:
-        DataError: The array has neither two nor three axes, or holds nothing.
+        DataError: The array has neither two nor three axes, holds nothing, or announces more than can be.
     """
     if len(shape) not in (2, 3):
         raise DataError(
@@ -173,6 +193,8 @@ def volume_shape(shape: Sequence[int], source: str) -> Zyx:
         )
     if not all(shape):
         raise DataError(f"{source}: is empty, shape {tuple(shape)}. Export it again.")
+    if not all(0 < n < _MOST_EXTENT for n in shape) or math.prod(shape) > _MOST_VOXELS:
+        raise DataError(f"{source}: announces the shape {tuple(shape)}, which no volume has. It is damaged: export it again.")
     return zyx([1, *shape][-3:])
 
 

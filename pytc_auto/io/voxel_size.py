@@ -50,6 +50,25 @@ def from_attributes(attributes: Mapping[str, Any]) -> ZyxFloat | None:
     return usable([in_nm(v, "um") for v in _numbers(attributes.get("element_size_um"))])
 
 
+def offset_from_attributes(attributes: Mapping[str, Any]) -> ZyxFloat | None:
+    """Where the first voxel lies, from the attributes of an HDF5 or zarr array.
+
+    Args:
+        attributes: ``offset`` holds (z, y, x), in nanometers unless ``units`` says otherwise.
+    """
+    found, units = _numbers(attributes.get("offset")), _texts(attributes.get("units"))
+    given = units if len(units) == 3 else ["nm"] * 3
+    return finite([in_nm(v, u) for v, u in zip(found, given, strict=True)]) if len(found) == 3 else None
+
+
+def finite(values: Sequence[float]) -> ZyxFloat | None:
+    """Three finite lengths, rounded to 1e-6 nm, else None."""
+    if len(values) != 3 or not all(math.isfinite(v) for v in values):
+        return None
+    z, y, x = (round(float(v), 6) for v in values)
+    return z, y, x
+
+
 def _numbers(value: Any) -> list[float]:
     """The numbers of a list-like attribute; none if it holds anything else."""
     try:

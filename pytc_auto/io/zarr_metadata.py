@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import ZyxFloat
+from pytc_auto.io.axes import named_letters
 from pytc_auto.io.container import Contents
+from pytc_auto.io.levels import Level
+from pytc_auto.io.remote import Folder, Url
 from pytc_auto.io.volume import damaged
-from pytc_auto.io.voxel_size import from_attributes, in_nm, usable
+from pytc_auto.io.voxel_size import finite, from_attributes, in_nm, usable
+
+_FILES = ("zarr.json", ".zarray", ".zgroup")
+_DEEPEST = 32
 
 
 @dataclass(frozen=True)
 class Node:
     """A folder that holds a zarr array, a zarr group or neither."""
 
-    folder: Path
+    folder: Folder
     shape: tuple[int, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    names: Sequence[str] | None = None
+    version: int = 2
 
     @property
     def multiscale(self) -> Mapping[str, Any] | None:
@@ -31,7 +38,7 @@ class Node:
         return found[0] if found and found[0].get("datasets") else None
 
 
-def zarr_contents(path: Path) -> Contents:
+def zarr_contents(path: Folder) -> Contents:
     """The arrays of numbers and OME-Zarr images in a zarr array or group, without an image's levels.
 
     Raises:
@@ -41,23 +48,23 @@ def zarr_contents(path: Path) -> Contents:
         return {key: shape for key, shape in _walk(path, "") if len(shape) >= 2}
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is a zarr array or group."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+def is_zarr(path: Folder) -> bool:
+    """Whether a folder is a zarr array or group; its name may say so in place of a metadata file."""
+    return any((path / name).is_file() for name in _FILES) or path.name.endswith(".zarr")
 
 
-def read_node(folder: Path) -> Node:
+def read_node(folder: Folder) -> Node:
     """What a folder's zarr metadata tell, version 3 or 2."""
     if (folder / "zarr.json").is_file():
-        metadata = _json(folder / "zarr.json")
+        metadata = read_json(folder / "zarr.json")
         shape = tuple(metadata["shape"]) if metadata["node_type"] == "array" else None
-        return Node(folder, shape, metadata.get("attributes", {}))
-    attributes = _json(folder / ".zattrs") if (folder / ".zattrs").is_file() else {}
-    shape = tuple(_json(folder / ".zarray")["shape"]) if (folder / ".zarray").is_file() else None
-    return Node(folder, shape, attributes)
+        return Node(folder, shape, metadata.get("attributes", {}), metadata.get("dimension_names"), 3)
+    attributes = read_json(folder / ".zattrs") if (folder / ".zattrs").is_file() else {}
+    shape = tuple(read_json(folder / ".zarray")["shape"]) if (folder / ".zarray").is_file() else None
+    return Node(folder, shape, attributes, attributes.get("_ARRAY_DIMENSIONS"))
 
 
-def _walk(folder: Path, key: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _walk(folder: Folder, key: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Keys and shapes of the arrays and images at a folder and below."""
     node = read_node(folder)
     if node.shape is not None:
@@ -65,54 +72,94 @@ def _walk(folder: Path, key: str) -> Iterator[tuple[str, tuple[int, ...]]]:
         return
     levels = set()
     if node.multiscale is not None:
-        yield key, level(node).shape or ()
+        yield key, level_node(node, 0).shape or ()
         levels = {entry["path"].split("/")[0] for entry in node.multiscale["datasets"]}
-    for child in sorted(folder.iterdir()):
-        if child.is_dir() and not child.name.startswith(".") and child.name not in levels:
-            yield from _walk(child, f"{key}/{child.name}".lstrip("/"))
+    for name in _inside(folder):
+        if name not in levels and key.count("/") < _DEEPEST:
+            yield from _walk(folder / name, f"{key}/{name}".lstrip("/"))
 
 
-def level(node: Node) -> Node:
-    """The finest level of an image.
+def _inside(folder: Folder) -> list[str]:
+    """Names of the folders in a folder in order; hidden ones and links, which may lead back, are left out."""
+    if isinstance(folder, Url):
+        return _consolidated(folder)
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))
+
+
+def _consolidated(url: Url) -> list[str]:
+    """Names of the arrays below a remote group, where they are all listed in one file."""
+    if (url / ".zmetadata").is_file():
+        listed = read_json(url / ".zmetadata")["metadata"]
+        return sorted(key.removesuffix("/.zarray") for key in listed if key.endswith("/.zarray"))
+    metadata = read_json(url / "zarr.json") if (url / "zarr.json").is_file() else {}
+    listed = (metadata.get("consolidated_metadata") or {}).get("metadata", {})
+    return sorted(key for key, node in listed.items() if node["node_type"] == "array")
+
+
+def level_node(image: Node, number: int) -> Node:
+    """The array of a level of an image.
 
     Raises:
         DataError: It is not there.
     """
-    assert node.multiscale is not None
-    path = node.multiscale["datasets"][0]["path"]
-    level = read_node(node.folder / path)
+    assert image.multiscale is not None
+    path = image.multiscale["datasets"][number]["path"]
+    level = read_node(image.folder / path)
     if level.shape is None:
-        raise DataError(f"{node.folder}: the image's finest level, {path}, is not there. Copy or export it again.")
+        raise DataError(f"{image.folder}: level {path} of the image is not there. Copy or export it again.")
     return level
 
 
-def axis_letters(node: Node, count: int) -> str:
-    """Name of each axis of an image, one letter each; those in space are z, y and x.
+def image_of(node: Node) -> tuple[Node, int] | None:
+    """The image of which an array is a level, and the level's number."""
+    folder, path = node.folder.absolute(), ""
+    for _ in range(2):
+        path, folder = f"{folder.name}/{path}".strip("/"), folder.parent
+        image = read_node(folder) if is_zarr(folder) else Node(folder)
+        levels = [entry["path"] for entry in (image.multiscale or {"datasets": []})["datasets"]]
+        if path in levels:
+            return image, levels.index(path)
+    return None
+
+
+def image_axes(image: Node, count: int) -> list[str]:
+    """Name of each axis of an image.
 
     Raises:
         DataError: The metadata do not fit an array of ``count`` axes.
     """
-    assert node.multiscale is not None
-    given = node.multiscale.get("axes") or list("tczyx")[-count:]
+    assert image.multiscale is not None
+    given = image.multiscale.get("axes") or list("tczyx")[-count:]
     names = [str(a["name"] if isinstance(a, Mapping) else a).lower() for a in given]
-    letters = "".join(name if name in ("z", "y", "x") else chr(ord("A") + i) for i, name in enumerate(names))
-    if len(letters) != count or not {"y", "x"} <= set(letters):
-        raise DataError(f"{node.folder}: axes {names} do not describe an array with {count} axes in y and x. Mend its metadata.")
-    return letters
+    if named_letters(names, count) is None:
+        raise DataError(f"{image.folder}: axes {names} do not describe an array with {count} axes in y and x. Mend its metadata.")
+    return names
 
 
-def multiscale_voxel_size(multiscale: Mapping[str, Any], axes: str) -> ZyxFloat | None:
-    """Scale of the finest level times the axes' units; None where an axis has no unit."""
-    scale = [1.0] * len(axes)
-    for transformation in [
-        *multiscale["datasets"][0].get("coordinateTransformations", []),
-        *multiscale.get("coordinateTransformations", []),
-    ]:
-        if transformation.get("type") == "scale":
-            scale = [a * b for a, b in zip(scale, transformation["scale"], strict=True)]
-    units = [a.get("unit") if isinstance(a, Mapping) else None for a in multiscale.get("axes", [None] * len(axes))]
-    sizes = {a: in_nm(s, u) for a, s, u in zip(axes, scale, units, strict=True)}
-    return usable([sizes.get(a, math.nan) for a in "zyx"])
+def image_levels(image: Node, names: Sequence[str]) -> list[Level]:
+    """The levels of an image, finest first: scale and translation, times the axes' units."""
+    assert image.multiscale is not None
+    given = image.multiscale.get("axes") or [None] * len(names)
+    units = [a.get("unit") if isinstance(a, Mapping) else None for a in given]
+    return [_level(entry, image.multiscale, names, units) for entry in image.multiscale["datasets"]]
+
+
+def _level(entry: Mapping[str, Any], multiscale: Mapping[str, Any], names: Sequence[str], units: Sequence[str | None]) -> Level:
+    """One level: its own transformations, then those of the image."""
+    scale, start, told = [1.0] * len(names), [0.0] * len(names), False
+    for step in [*entry.get("coordinateTransformations", []), *multiscale.get("coordinateTransformations", [])]:
+        if step.get("type") == "scale":
+            scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
+            start = [a * b for a, b in zip(start, step["scale"], strict=True)]
+        elif step.get("type") == "translation":
+            start, told = [a + b for a, b in zip(start, step["translation"], strict=True)], True
+    sizes = {a: in_nm(s, u) for a, s, u in zip(names, scale, units, strict=True)}
+    starts = {a: in_nm(s, u) for a, s, u in zip(names, start, units, strict=True)}
+    return Level(
+        entry["path"],
+        usable([sizes.get(a, math.nan) for a in "zyx"]),
+        finite([starts.get(a, math.nan) for a in "zyx"]) if told else None,
+    )
 
 
 def declared_voxel_size(node: Node) -> ZyxFloat | None:
@@ -125,7 +172,8 @@ def declared_voxel_size(node: Node) -> ZyxFloat | None:
     return size
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Folder) -> dict[str, Any]:
+    """The record in a small file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} does not hold a record")

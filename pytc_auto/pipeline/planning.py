@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytc_auto.errors import OutputError
-from pytc_auto.fingerprint.measure import measure, remarks
+from pytc_auto.fingerprint.measure import measure
+from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
@@ -52,7 +53,7 @@ def plan(  # noqa: PLR0913
     """Look at a data set and decide everything.
 
     Args:
-        data: Folder with images/ and labels/, or one container with both.
+        data: Folder or container with images and labels, see ``io.layout``.
         name: Of the run; the data folder's name by default.
         runs: Folder of all runs.
         voxel_size_nm: (z, y, x), where the files do not tell.
@@ -73,9 +74,10 @@ def plan(  # noqa: PLR0913
     if run.started:
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
-    dataset = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    fingerprint = measure(dataset, name=run.name, progress=progress)
-    dataset = _with_blank_sections(dataset, fingerprint)
+    found = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
+    measured = measure(found.dataset, name=run.name, progress=progress)
+    fingerprint = measured.fingerprint
+    dataset = _with_blank_sections(found.dataset, fingerprint)
     if size is not None:
         machine = PRESETS[size].replace(seconds=max_seconds)
         decided = make_plan(fingerprint, machine, task=task)
@@ -85,7 +87,7 @@ def plan(  # noqa: PLR0913
     dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
-    return Planned(run, decided, fingerprint, remarks(fingerprint))
+    return Planned(run, decided, fingerprint, [*found.remarks, *remarks(measured)])
 
 
 def _default_name(data: Path) -> str:

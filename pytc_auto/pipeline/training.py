@@ -94,7 +94,7 @@ def _train_fold(  # noqa: PLR0917
 
     from pytc_auto.data.folds import divide
     from pytc_auto.data.module import ConnectomicsDataModule
-    from pytc_auto.data.volumes import open_volumes
+    from pytc_auto.data.volumes import open_volumes, whole_regions
     from pytc_auto.models.build import build_network
     from pytc_auto.models.weights import load_state, save_weights
     from pytc_auto.training.fit import best_weights, fit
@@ -105,7 +105,7 @@ def _train_fold(  # noqa: PLR0917
         return False
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
     volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA)
-    division = divide(plan.folds, [v.shape for v in volumes], number)
+    division = divide(plan.folds, whole_regions(volumes), number)
     held_out = HeldOut(plan, volumes, division.validation)
     seed_everything(plan.sampling.seed + number, workers=False, verbose=False)
     network = build_network(plan)
@@ -128,9 +128,9 @@ def _refit(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Ca
     """
     from pytorch_lightning import seed_everything
 
-    from pytc_auto.data.folds import everything
+    from pytc_auto.data.folds import Division
     from pytc_auto.data.module import ConnectomicsDataModule
-    from pytc_auto.data.volumes import open_volumes
+    from pytc_auto.data.volumes import open_volumes, whole_regions
     from pytc_auto.models.build import build_network
     from pytc_auto.models.weights import load_state, load_weights, save_weights
     from pytc_auto.training.fit import best_weights, fit
@@ -148,7 +148,7 @@ def _refit(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Ca
     network = build_network(plan)
     load_weights(network, folder / WEIGHTS)
     say(f"Refitting on all labelled data: {sampling.refit_steps} steps")
-    data = ConnectomicsDataModule(volumes, shorter, everything([v.shape for v in volumes]), workers=_workers())
+    data = ConnectomicsDataModule(volumes, shorter, Division(whole_regions(volumes), ()), workers=_workers())
     fitted = fit(shorter, network, data, folder / "refit", validate=None, deadline=deadline)
     if not fitted.stopped_early:
         load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)

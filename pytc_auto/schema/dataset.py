@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from pytc_auto.schema.document import Document, Part
 
@@ -38,6 +38,15 @@ class Declared(Document):
         default_factory=list, description="volumes by path (relative to this file) or URL, in place of images/ and labels/"
     )
 
+    @field_validator("volumes")
+    @classmethod
+    def _names_differ(cls, volumes: list[DeclaredVolume]) -> list[DeclaredVolume]:
+        names = [volume.name for volume in volumes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"several volumes are called {', '.join(twice)}. Give each a name of its own")
+        return volumes
+
 
 class VolumeEntry(Part):
     """One volume of a data set, with resolved paths or URLs. ``path:key`` names a data set inside a container.
@@ -57,7 +66,9 @@ class VolumeEntry(Part):
     labels_start: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = Field(
         (0, 0, 0), description="where the labels begin in the image, voxels of the common grid"
     )
-    unlabeled_sections: list[int] = Field(description="sections along the cutting axis whose labels are blank")
+    unlabeled_sections: list[int] = Field(
+        description="sections of the common grid, along the cutting axis, whose labels are blank"
+    )
 
 
 class Dataset(Document):

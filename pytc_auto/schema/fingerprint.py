@@ -1,66 +1,134 @@
-"""fingerprint.json: what a data set is. Measured; it holds no decision and no path. null means unknown."""
+"""fingerprint.json: what a data set is. Measured; it holds no decision and no path. null means unknown.
+
+Fractions and rates lie between 0 and 1; a rate times 100 is the number of sections in 100. Percentiles are keyed p5, p50, p99_5.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from pytc_auto.geometry import anisotropy, cutting_axis
+from pytc_auto.geometry import ZyxFloat, anisotropy, cutting_axis
 from pytc_auto.schema.dataset import Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 
-Fraction = float
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Percentiles = dict[str, float]
+Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
+LabelKind = Literal["mask", "classes", "instances", "skeletons"]
+Coverage = Literal["dense", "sparse"]
+CountedFrom = Literal["voxels", "coarser level", "sample"]
+
+
+class LabelsBox(Part):
+    """The part of an image that its labels cover, in voxels of the image."""
+
+    start: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
+    shape: Shape
 
 
 class VolumeFacts(Part):
     """One volume."""
 
     name: str
-    shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None
+    shape: Shape | None = Field(description="z, y, x in voxels")
     dtype: str | None
     voxel_size_nm: VoxelSize
+    channels: PositiveInt | None
+    chunks: Shape | None = Field(description="z, y, x of the pieces in which voxels are stored; null where they are not")
+    levels_nm: list[VoxelSize] = Field(description="voxel sizes of the stored pyramid, finest first; empty without one")
     labelled: bool
-    blank_label_sections: list[NonNegativeInt]
+    labels_box: LabelsBox | None = Field(description="where the labels lie, if they cover only a part of the image")
+    labelled_fraction: Fraction | None = Field(description="share of the image's voxels whose label means something")
+    labels_shift_nm: tuple[float, float, float] | None = Field(
+        description="z, y, x, how far the labels lie beside what the image shows; null if they fit or it cannot be told"
+    )
+    blank_label_sections: list[NonNegativeInt] = Field(description="along the cutting axis, counted in the image from 0")
+
+    @property
+    def extent_nm(self) -> ZyxFloat | None:
+        """Shape times voxel size, (z, y, x)."""
+        if self.shape is None:
+            return None
+        z, y, x = (n * s for n, s in zip(self.shape, self.voxel_size_nm, strict=True))
+        return z, y, x
 
 
 class IntensityFacts(Part):
-    """Gray values, over the sampled voxels of all volumes."""
+    """Gray values, over the sampled voxels of all volumes; mean, std and percentiles leave the padding out."""
 
     histogram: list[NonNegativeInt] | None = Field(description="counts of the values 0 to 255, uint8 data only")
-    percentiles: dict[str, float] = Field(description="value at 0.5, 5, 25, 50, 75, 95 and 99.5 %, keys as p0_5, p5, …")
+    percentiles: Percentiles = Field(description="value at 0.5, 5, 25, 50, 75, 95 and 99.5 %")
     mean: float
     std: NonNegativeFloat
+    padding_value: float | None = Field(description="constant value of the border that was filled in; null if there is none")
+    padding_fraction: Fraction | None = Field(description="share of the voxels that are such padding")
+    saturated_fraction: Fraction | None = Field(
+        description="share of the voxels, padding aside, with the lowest or highest value"
+    )
+    noise_std: NonNegativeFloat | None = Field(description="in gray values, by Immerkær's mask in the plane, median over boxes")
+    inverted: bool | None = Field(description="whether membranes are bright instead of dark")
+    sampled_fraction: Fraction | None = Field(description="share of the images' voxels that was read for all this")
+    boxes: NonNegativeInt | None = Field(description="in how many boxes")
 
 
 class SectionFacts(Part):
-    """How sections along the cutting axis differ from one another."""
+    """How sections along the cutting axis differ from one another, from windows in the plane."""
 
     mean_drift: NonNegativeFloat | None = Field(description="standard deviation of the sections' means over the data's std")
-    missing_rate: Fraction | None = Field(description="share of sections that are blank")
+    std_drift: NonNegativeFloat | None = Field(description="standard deviation of the sections' stds over the data's std")
+    missing_rate: Fraction | None = Field(description="blank sections")
+    duplicate_rate: Fraction | None = Field(description="sections nearly the same as the one before")
+    shifted_rate: Fraction | None = Field(description="sections shifted against the one before, clearly more than usual")
+    dark_rate: Fraction | None = Field(description="sections clearly darker than their neighbors")
+    bright_rate: Fraction | None = Field(description="sections clearly brighter than their neighbors")
+    blurred_rate: Fraction | None = Field(description="sections clearly less sharp than their neighbors")
+    correlation: Percentiles | None = Field(description="of gray values with the next section, p5, p50, p95")
+    shift_nm: Percentiles | None = Field(description="against the next section in the plane, p50, p95")
+    sections: NonNegativeInt | None = Field(description="how many were looked at")
+    windows_fraction: Fraction | None = Field(description="share of these sections' voxels that the windows cover")
 
 
 class InstanceFacts(Part):
-    """Sizes of the labels' connected components, weighted by volume where a percentile is given."""
+    """Sizes of the labels' connected components, weighted by volume where a percentile is given unless it says otherwise."""
 
-    diameter_nm: dict[str, float] | None = Field(description="inscribed diameter, p10, p50, p90")
-    extent_nm: dict[str, float] | None = Field(description="longest side of the bounding box, p50, p90, p95")
+    volume_nm3: Percentiles | None = Field(description="p10, p50, p90, each component counts once")
+    diameter_nm: Percentiles | None = Field(description="inscribed diameter, p10, p50, p90")
+    extent_nm: Percentiles | None = Field(description="longest side of the bounding box, p50, p90, p95")
+    elongation: Percentiles | None = Field(description="extent over the diameter of a ball of the same volume, p50, p90")
     touching_fraction: Fraction | None = Field(description="share of the surface that touches another id without a gap")
     border_fraction: Fraction | None = Field(description="share of components that the volume's border cuts")
+    broken_fraction: Fraction | None = Field(description="share of ids that are several components")
+    tiny_fraction: Fraction | None = Field(description="share of components of fewer than 64 voxels")
     solidity: Fraction | None = Field(description="median of component volume over convex hull volume, large components")
     gap_nm: NonNegativeFloat | None = Field(description="median width of the gap between neighbors; 0 where they touch")
+
+
+class IgnoreCandidate(Part):
+    """A label value that is not declared as unlabeled but looks like it."""
+
+    value: int
+    fraction: Fraction = Field(description="share of the voxels with a label")
+    reason: str
 
 
 class LabelFacts(Part):
     """What the labels are."""
 
-    kind: Literal["mask", "classes", "instances"]
+    kind: LabelKind
+    coverage: Coverage | None = Field(description="whether every object is labelled, or only some; null if it cannot be told")
     values: dict[int, Fraction] | None = Field(description="share of each raw value, for a mask or classes")
-    ids: NonNegativeInt | None = Field(description="number of different values other than 0")
-    components: NonNegativeInt | None
+    ids: NonNegativeInt | None = Field(description="how many different values other than 0; those met, if from a sample")
+    id_range: tuple[int, int] | None = Field(description="lowest and highest of them")
+    components: NonNegativeInt | None = Field(description="connected regions of one id, by faces; null if from a sample")
     foreground_fraction: Fraction | None
     unlabeled_fraction: Fraction
+    ignore_candidates: list[IgnoreCandidate]
     instances: InstanceFacts
+    counted_from: CountedFrom | None = Field(description="what ids, components and their extents come from")
+    counted_at_nm: VoxelSize | None = Field(description="voxel size at which they were counted")
+    sampled_fraction: Fraction | None = Field(description="share of the labels' voxels read for diameters, surfaces and gaps")
 
 
 class Fingerprint(Document):
@@ -76,7 +144,7 @@ class Fingerprint(Document):
     labels: LabelFacts | None
     class_names: dict[int, str]
     unlabeled: list[int] = Field(description="label values declared to mean: nobody looked here")
-    sampled_fraction: float = Field(description="share of the voxels that was read")
+    sampled_fraction: Fraction = Field(description="share of the voxels of images and labels that was read")
     seed: int
 
     @property

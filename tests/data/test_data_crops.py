@@ -3,11 +3,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from samples import region
 
 from pytc_auto.data.crops import CropDataset, collate_crops, start_anywhere, start_around
-from pytc_auto.data.folds import Region, divide
+from pytc_auto.data.folds import divide
 from pytc_auto.data.intensity import normalize
-from pytc_auto.data.volumes import LabelledVolume
+from pytc_auto.data.volumes import LabelledVolume, whole_regions
 from pytc_auto.errors import DataError, PlanError
 from pytc_auto.geometry import AXES, Box
 from pytc_auto.io.volume import ArrayVolume
@@ -36,7 +37,7 @@ def coded(shape, axis):
 
 
 def whole(volume):
-    return [Region(0, volume.box)]
+    return whole_regions([volume])
 
 
 def test_a_crop_has_an_image_and_one_target_per_head(make_plan, all_effects):
@@ -101,10 +102,10 @@ def test_nothing_of_the_validation_slab_is_seen(axis, count, fold, make_plan, al
     }
     plan = make_plan(**fields, patch=[12, 16, 16], effects=effects, sampling={"foreground_share": 0.5, "steps": 40})
     folds = SlabFolds(kind="slab", axis=AXES[axis], count=count, train=0.6, guard=3)
-    division = divide(folds, [volume.shape], fold)
+    division = divide(folds, whole_regions([volume]), fold)
     allowed = np.zeros(100, bool)
-    for region in division.training:
-        allowed[region.box.start[axis] : region.box.stop[axis]] = True
+    for part in division.training:
+        allowed[part.box.start[axis] : part.box.stop[axis]] = True
     crops = CropDataset([volume], plan, division.training)
     gray, classes = set(), set()
     for index in range(len(crops)):
@@ -121,11 +122,59 @@ def test_nothing_of_the_validation_slab_is_seen(axis, count, fold, make_plan, al
 
 
 @pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize(("count", "fold"), [(1, 0), (4, 0), (4, 2)])
+def test_around_a_label_box_only_the_own_side_is_seen(axis, count, fold, make_plan, all_effects, no_effects):
+    """Labels for the middle of the image; the position along the cut axis is written into both."""
+    shape, start, stop = [26, 30, 34], [7, 5, 3], [19, 24, 30]
+    shape[axis], start[axis], stop[axis] = 120, 23, 103
+    whole, fields = coded(tuple(shape), axis)
+    box = Box(tuple(start), tuple(stop))
+    volume = LabelledVolume("box", whole.image, ArrayVolume(whole.labels.read(box)), labels_start=box.start)
+    effects = no_effects | {"affine": all_effects["affine"] | {"probability": 0.9}}
+    plan = make_plan(**fields, patch=[12, 16, 16], effects=effects, sampling={"foreground_share": 0.5, "steps": 80})
+    division = divide(SlabFolds(kind="slab", axis=AXES[axis], count=count, train=0.6, guard=3), whole_regions([volume]), fold)
+    held = division.validation[0].box
+    hidden = range(held.start[axis] - 3, held.stop[axis] + 3)
+    seen = set(range(120)) - set(hidden)
+    seen -= set(range(hidden.stop, 120)) if hidden.stop >= 103 else set()
+    seen -= set(range(hidden.start)) if hidden.start <= 23 else set()
+    crops = CropDataset([volume], plan, division.training)
+    gray, classes = set(), set()
+    for index in range(len(crops)):
+        crop = crops[index]
+        (target,) = crop["targets"]
+        classes |= set(target["values"][target["mask"]].tolist())
+        values = crop["image"].numpy()
+        gray |= set(np.unique(np.floor(values + 1e-3)).astype(int)) | set(np.unique(np.ceil(values - 1e-3)).astype(int))
+    assert classes <= seen & set(range(23, 103))
+    assert gray <= seen
+    assert gray - set(range(23, 103)), "the rim is shown"
+    assert len(classes) > 0.7 * len(seen & set(range(23, 103)))
+
+
+def test_a_patch_larger_than_the_labels_shows_the_image_around_them(make_plan):
+    volume, fields = coded((9, 40, 60), 2)
+    box = Box((2, 10, 50), (6, 30, 56))
+    inside = LabelledVolume("box", volume.image, ArrayVolume(volume.labels.read(box)), labels_start=box.start)
+    crops = CropDataset([inside], make_plan(**fields), whole_regions([inside]))
+    starts = set()
+    for index in range(10):
+        gray = crops[index]["image"][0].numpy()[0, 0]
+        mask = crops[index]["targets"][0]["mask"][0].numpy()
+        assert (np.diff(gray) == 1).all(), "nothing is reflected"
+        assert mask[:, :, (gray >= 50) & (gray < 56)].all()
+        assert not mask[:, :, (gray < 50) | (gray >= 56)].any()
+        starts.add(int(gray[0]))
+    assert starts <= set(range(40, 45))
+    assert len(starts) > 2
+
+
+@pytest.mark.parametrize("axis", range(3))
 def test_a_region_thinner_than_the_patch_is_padded(axis, make_plan):
     volume, fields = coded((9, 40, 60), 2)
     start, stop = [0, 0, 0], [9, 40, 60]
     start[axis], stop[axis] = 2, 5
-    crops = CropDataset([volume], make_plan(**fields), [Region(0, Box(tuple(start), tuple(stop)))])
+    crops = CropDataset([volume], make_plan(**fields), [region(Box(tuple(start), tuple(stop)))])
     places = set()
     for index in range(10):
         mask = crops[index]["targets"][0]["mask"][0].numpy()
@@ -161,7 +210,7 @@ def test_a_rare_class_is_found_at_the_wanted_share(make_plan):
 
 def test_regions_are_drawn_by_their_labelled_voxels(make_plan):
     volume = neurons((20, 40, 60), unlabeled_sections=tuple(range(10, 20)))
-    regions = [Region(0, Box((0, 0, 0), (10, 40, 60))), Region(0, Box((10, 0, 0), (20, 40, 60)))]
+    regions = [region(Box((0, 0, 0), (10, 40, 60))), region(Box((10, 0, 0), (20, 40, 60)))]
     crops = CropDataset([volume], make_plan(sampling={"steps": 40}), regions)
     assert all(crops[i]["targets"][0]["mask"].any() for i in range(40))
 
@@ -194,14 +243,18 @@ def test_a_number_of_symmetries_that_cannot_be_is_refused(make_plan):
 
 def test_starts_are_uniform_and_around_the_voxel():
     rng = np.random.default_rng(0)
-    region, patch = Box((2, 5, 10), (6, 25, 60)), (4, 8, 60)
-    starts = np.array([start_anywhere(region, patch, rng) for _ in range(500)])
+    part, patch = region(Box((2, 5, 10), (6, 25, 60))), (4, 8, 60)
+    starts = np.array([start_anywhere(part, patch, rng) for _ in range(500)])
     assert starts.min(axis=0).tolist() == [2, 5, 0]
     assert starts.max(axis=0).tolist() == [2, 17, 10]
-    around = np.array([start_around((3, 6, 59), region, patch, rng) for _ in range(500)])
+    around = np.array([start_around((3, 6, 59), part, patch, rng) for _ in range(500)])
     assert around.min(axis=0).tolist() == [2, 5, 0]
     assert around.max(axis=0).tolist() == [2, 6, 10]
-    middle = np.array([start_around((3, 15, 20), region, patch, rng) for _ in range(500)])
+    wide = region(part.box, Box((0, 0, 4), (9, 40, 61)))
+    starts = np.array([start_anywhere(wide, (5, 8, 58), rng) for _ in range(500)])
+    assert starts.min(axis=0).tolist() == [1, 5, 3]
+    assert starts.max(axis=0).tolist() == [2, 17, 4]
+    middle = np.array([start_around((3, 15, 20), part, patch, rng) for _ in range(500)])
     assert sorted(set(middle[:, 1].tolist())) == list(range(8, 16))
 
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from samples import region
 
-from pytc_auto.data.folds import Division, Region
+from pytc_auto.data.folds import Division
 from pytc_auto.data.module import ConnectomicsDataModule
 from pytc_auto.data.volumes import LabelledVolume
 from pytc_auto.geometry import Box
@@ -17,8 +18,8 @@ SAMPLING = {"batch": 2, "accumulate": 2, "steps": 6, "validate_every": 2}
 def module(make_plan, all_effects):
     labels = np.random.default_rng(0).integers(0, 3, (6, 30, 40)).astype(np.uint8)
     volume = LabelledVolume("small", ArrayVolume(labels), ArrayVolume(labels))
-    training = (Region(0, Box((0, 0, 0), (6, 30, 25))),)
-    validation = (Region(0, Box((0, 0, 28), (6, 30, 34))), Region(0, Box((0, 0, 34), (6, 30, 40))))
+    training = (region(Box((0, 0, 0), (6, 30, 25))),)
+    validation = (region(Box((0, 0, 28), (6, 30, 34))), region(Box((0, 0, 34), (6, 30, 40))))
 
     def make(workers=0):
         plan = make_plan(sampling=SAMPLING, effects=all_effects)

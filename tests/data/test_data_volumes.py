@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pytc_auto.data.volumes import LabelledVolume, open_volumes
+from pytc_auto.data.folds import Region
+from pytc_auto.data.volumes import LabelledVolume, open_volumes, whole_regions
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
 from pytc_auto.io.volume import ArrayVolume
@@ -57,9 +58,31 @@ def test_blank_sections_are_unlabeled(axis):
     assert blank.labelled_voxels(box) == box.size * (box.shape[axis] - 2) // box.shape[axis]
 
 
-def test_image_and_labels_must_have_the_same_shape():
+def test_labels_must_lie_inside_the_image():
     with pytest.raises(DataError, match=r"odd: the image has \[5, 8, 11\] voxels .*the labels have \[5, 8, 12\]"):
         LabelledVolume("odd", ArrayVolume(ramp(0)), ArrayVolume(ramp(0, (5, 8, 12))))
+    with pytest.raises(DataError, match=r"the labels have \[4, 8, 11\] from \[2, 0, 0\] on .* Run pytc plan again"):
+        LabelledVolume("odd", ArrayVolume(ramp(0)), ArrayVolume(ramp(0, (4, 8, 11))), labels_start=(2, 0, 0))
+
+
+def test_around_a_label_box_all_is_unlabeled():
+    start, shape = (1, 3, 2), (3, 4, 7)
+    labels = (np.arange(np.prod(shape)) + 1).reshape(shape)
+    boxed = LabelledVolume("box", ArrayVolume(ramp(2)), ArrayVolume(labels), 0, (2,), start)
+    wanted = np.zeros(SHAPE, int)
+    wanted[boxed.labelled.slices] = labels
+    assert (boxed.shape, boxed.labelled) == (SHAPE, Box((1, 3, 2), (4, 7, 9)))
+    for box in (boxed.box, Box((0, 4, 1), (3, 9, 12)), Box((2, 4, 3), (3, 6, 8))):
+        got = boxed.read_labels(box)
+        known = np.zeros(box.shape, bool)
+        inside = box.intersect(boxed.box)
+        known[inside.relative_to(box.start).slices] = wanted[inside.slices] > 0
+        known[2 - box.start[0]] = False
+        np.testing.assert_array_equal(got.unlabeled_zyx, ~known)
+        np.testing.assert_array_equal(got.labels_zyx[known], wanted[inside.slices][known[inside.relative_to(box.start).slices]])
+    np.testing.assert_array_equal(boxed.read_image(boxed.box), ramp(2))
+    assert boxed.labelled_voxels(boxed.labelled) == 2 * 4 * 7
+    assert whole_regions([boxed, volume()]) == (Region(0, boxed.labelled, boxed.box), Region(1, boxed.box, boxed.box))
 
 
 def write(folder, name, shape, **fields):
@@ -98,6 +121,41 @@ def test_blank_sections_are_counted_on_the_working_grid(tmp_path, make_plan):
     assert got.shape == (12, 4, 9)
     assert got.sections_axis == 1
     assert got.unlabeled_sections == (1, 2, 3)
+
+
+def test_a_label_box_is_found_again_on_the_working_grid(tmp_path, make_plan):
+    """The position is written into image and labels: the same fine voxel, nearest the center, must meet in both."""
+    plan = make_plan(working_scale=[1, 3, 2])
+    entry = write(tmp_path, "padded", (6, 27, 21), labels_start=[2, 4, 3], unlabeled_sections=[3])
+    position = np.arange(6 * 27 * 21, dtype=np.uint32).reshape(6, 27, 21)
+    np.save(entry["labels"], position[2:5, 4:23, 3:18])
+    (got,) = open_volumes(dataset(tmp_path, entry), plan, memory_bytes=1e6)
+    assert got.shape == (6, 9, 11)
+    assert got.labelled == Box((2, 2, 2), (5, 8, 9))
+    assert got.unlabeled_sections == (3,)
+    read = got.read_labels(got.labelled)
+    nearest = np.ix_(range(2, 5), np.minimum(np.arange(6, 24, 3) + 1, 22), np.arange(4, 18, 2))
+    np.testing.assert_array_equal(read.labels_zyx, position[nearest])
+    np.testing.assert_array_equal(read.unlabeled_zyx.any(axis=(1, 2)), [False, True, False])
+
+
+def test_labels_thinner_than_a_working_voxel_are_refused(tmp_path, make_plan):
+    entry = write(tmp_path, "thin", SHAPE, labels_start=[0, 3, 0])
+    np.save(entry["labels"], np.ones((5, 1, 11), np.uint8))
+    with pytest.raises(
+        DataError, match=r"thin: the labels have \[5, 1, 11\] voxels, too few for the plan's working_scale \[1, 2, 2\]"
+    ):
+        open_volumes(dataset(tmp_path, entry), make_plan(working_scale=[1, 2, 2]), memory_bytes=0)
+
+
+def test_image_and_labels_of_two_voxel_sizes_meet_on_the_coarser_grid(tmp_path, make_plan):
+    entry = write(tmp_path, "two", (4, 12, 18), image_scale=[1, 2, 3], labels_scale=[2, 1, 1])
+    np.save(entry["labels"], np.arange(8 * 6 * 6, dtype=np.uint16).reshape(8, 6, 6))
+    (got,) = open_volumes(dataset(tmp_path, entry), make_plan(), memory_bytes=1e6)
+    assert got.shape == got.labels.shape == (4, 6, 6)
+    assert got.image.voxel_size_nm == got.labels.voxel_size_nm == (40.0, 5.0, 4.0)
+    np.testing.assert_array_equal(got.read_image(got.box)[0, 0], [1, 4, 7, 10, 13, 16])
+    np.testing.assert_array_equal(got.read_labels(got.box).labels_zyx[:, 0, 0], [0, 72, 144, 216])
 
 
 def test_a_data_set_without_labels_is_refused(tmp_path, make_plan):

@@ -79,9 +79,9 @@ def test_each_border_cuts(axis):
 
 def test_extent_is_the_longest_side_in_nm():
     found = _find(_ids())
-    extent = dict(zip(found.voxels.tolist(), extents_nm(found, SIZE).tolist(), strict=True))
+    extent = dict(zip(found.voxels.tolist(), extents_nm(found.start, found.stop, SIZE).tolist(), strict=True))
     assert extent == {36: 60.0, 8: 60.0, 30: 150.0, 12: 60.0}
-    assert dict(zip(found.voxels.tolist(), extents_nm(found, (5, 7, 30)).tolist(), strict=True))[36] == 180.0
+    assert dict(zip(found.voxels.tolist(), extents_nm(found.start, found.stop, (5, 7, 30)).tolist(), strict=True))[36] == 180.0
 
 
 @pytest.mark.parametrize("size", [(10.0, 10.0, 10.0), (9.0, 12.0, 7.0), (12.0, 7.0, 9.0)])
@@ -128,6 +128,6 @@ def test_profiles_are_connected_by_sides():
 
 def test_nothing_gives_empty_tables():
     found = _find(np.zeros((3, 4, 5)))
-    assert found.voxels.size == found.cut.size == extents_nm(found, SIZE).size == 0
+    assert found.voxels.size == found.cut.size == extents_nm(found.start, found.stop, SIZE).size == 0
     assert inscribed_diameters(found, SIZE).voxels.size == 0
     assert inscribed_diameters(found, (90, 4, 4)).voxels.size == 0

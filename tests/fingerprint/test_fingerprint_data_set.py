@@ -11,13 +11,18 @@ import pytest
 from pytc_auto.errors import DataError
 from pytc_auto.fingerprint import intensity, sampling
 from pytc_auto.fingerprint import measure as module
-from pytc_auto.fingerprint.measure import measure, remarks
+from pytc_auto.fingerprint.measure import measure
+from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.fingerprint import Fingerprint
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SIZE = (20.0, 11.0, 12.0)
+
+
+def facts(dataset, **arguments):
+    return measure(dataset, **arguments).fingerprint
 
 
 def _blobs(shape, *, count=12, seed=0):
@@ -65,7 +70,7 @@ def test_all_facts_of_a_data_set(tmp_path):
     shape = (18, 30, 40)
     first, second = (_image(shape), _blobs(shape)), (_image((9, 20, 25), 1), None)
     told = []
-    found = measure(_dataset(tmp_path, [first, second]), name="blobs", progress=lambda *step: told.append(step))
+    found = facts(_dataset(tmp_path, [first, second]), name="blobs", progress=lambda *step: told.append(step))
     assert found.name == "blobs"
     assert [(v.name, v.shape, v.dtype, v.labelled) for v in found.volumes] == [
         ("v0", shape, "uint8", True),
@@ -80,13 +85,13 @@ def test_all_facts_of_a_data_set(tmp_path):
     voxels = math.prod(shape)
     assert told[:2] == [("v0, image", 0, voxels), ("v0, image", voxels, voxels)]
     assert ("v0, labels", voxels, voxels) in told
-    assert told[-1] == ("v1, image", 9 * 20 * 25, 9 * 20 * 25)
+    assert told[-1] == ("v1, sections", 9 * 20 * 25, 9 * 20 * 25)
     assert Fingerprint.model_validate_json(found.text(".json")) == found
     assert str(tmp_path) not in found.text(".json")
 
 
 def test_the_name_is_the_folders(tmp_path):
-    assert measure(_dataset(tmp_path, [(_image((4, 5, 6)), None)])).name == tmp_path.name
+    assert facts(_dataset(tmp_path, [(_image((4, 5, 6)), None)])).name == tmp_path.name
 
 
 def test_files_in_xyz_order_are_measured_in_zyx(tmp_path):
@@ -94,8 +99,8 @@ def test_files_in_xyz_order_are_measured_in_zyx(tmp_path):
     straight, turned = tmp_path / "zyx", tmp_path / "xyz"
     straight.mkdir(), turned.mkdir()
     image, labels = _image(shape), _blobs(shape)
-    a = measure(_dataset(straight, [(image, labels)]), name="x")
-    b = measure(_dataset(turned, [(image.T.copy(), labels.T.copy())], axes="xyz"), name="x")
+    a = facts(_dataset(straight, [(image, labels)]), name="x")
+    b = facts(_dataset(turned, [(image.T.copy(), labels.T.copy())], axes="xyz"), name="x")
     assert a == b
 
 
@@ -103,14 +108,14 @@ def test_the_voxel_size_is_the_median(tmp_path):
     dataset = _dataset(tmp_path, [(_image((4, 5, 6)), None)] * 3)
     sizes = [(10.0, 4.0, 4.0), (30.0, 6.0, 5.0), (20.0, 5.0, 9.0)]
     volumes = [v.replace(voxel_size_nm=s) for v, s in zip(dataset.volumes, sizes, strict=True)]
-    assert measure(dataset.replace(volumes=volumes)).voxel_size_nm == (20.0, 5.0, 5.0)
+    assert facts(dataset.replace(volumes=volumes)).voxel_size_nm == (20.0, 5.0, 5.0)
 
 
 def test_labels_that_are_zero_everywhere_are_refused(tmp_path):
     shape = (6, 7, 8)
     dataset = _dataset(tmp_path, [(_image(shape), _blobs(shape)), (_image(shape), np.zeros(shape, np.uint8))])
     with pytest.raises(DataError, match=r"labels1\.npy: the labels are zero everywhere.*Give the labels that belong"):
-        measure(dataset)
+        facts(dataset)
 
 
 def _stack(blank):
@@ -123,32 +128,33 @@ def _stack(blank):
 
 def test_blank_label_sections_count_as_unlabeled(tmp_path):
     labels, image = _stack([1, 7]), _image((12, 30, 40))
-    found = measure(_dataset(tmp_path, [(image, labels)]))
+    measured = measure(_dataset(tmp_path, [(image, labels)]))
+    found = measured.fingerprint
     assert found.volumes[0].blank_label_sections == [1, 7]
     assert found.labels.unlabeled_fraction == pytest.approx(2 / 12)
     assert found.labels.foreground_fraction == pytest.approx(280 / 1200)
-    assert remarks(found) == ["v0: the labels of sections 1, 7 (counted from 0) are blank. They count as unlabeled."]
+    assert remarks(measured) == ["v0: the labels of sections 1, 7 (counted from 0) are blank. They count as unlabeled."]
     assert found.sections.missing_rate == 0
 
 
 def test_known_unlabeled_sections_are_kept(tmp_path):
-    found = measure(_dataset(tmp_path, [(_image((12, 30, 40)), _stack([7]))], unlabeled_sections=[0]))
+    found = facts(_dataset(tmp_path, [(_image((12, 30, 40)), _stack([7]))], unlabeled_sections=[0]))
     assert found.volumes[0].blank_label_sections == [0, 7]
 
 
 def test_a_missing_image_section_explains_blank_labels(tmp_path):
     image = _image((12, 30, 40))
     image[7] = 0
-    found = measure(_dataset(tmp_path, [(image, _stack([1, 7]))]))
-    assert found.volumes[0].blank_label_sections == [1]
-    assert remarks(found) == [
+    measured = measure(_dataset(tmp_path, [(image, _stack([1, 7]))]))
+    assert measured.fingerprint.volumes[0].blank_label_sections == [1]
+    assert remarks(measured) == [
+        "Section 7 of v0 is blank.",
         "v0: the labels of section 1 (counted from 0) are blank. They count as unlabeled.",
-        "8.3% of the image sections show nothing.",
     ]
 
 
 def test_zero_as_unlabeled_value_has_no_blank_sections(tmp_path):
-    found = measure(_dataset(tmp_path, [(_image((12, 30, 40)), _stack([1, 7]))], unlabeled=[0]))
+    found = facts(_dataset(tmp_path, [(_image((12, 30, 40)), _stack([1, 7]))], unlabeled=[0]))
     assert found.volumes[0].blank_label_sections == []
     assert found.labels.unlabeled_fraction == pytest.approx(1 - 280 * 10 / 14400)
 
@@ -156,16 +162,16 @@ def test_zero_as_unlabeled_value_has_no_blank_sections(tmp_path):
 def test_declared_classes(tmp_path):
     shape = (18, 30, 40)
     volumes = [(_image(shape), _blobs(shape, count=3))]
-    assert measure(_dataset(tmp_path, volumes)).labels.kind == "instances"
-    assert measure(_dataset(tmp_path, volumes, task="classes")).labels.kind == "classes"
-    assert measure(_dataset(tmp_path, volumes, class_names={1: "axon"})).labels.kind == "classes"
+    assert facts(_dataset(tmp_path, volumes)).labels.kind == "instances"
+    assert facts(_dataset(tmp_path, volumes, task="classes")).labels.kind == "classes"
+    assert facts(_dataset(tmp_path, volumes, class_names={1: "axon"})).labels.kind == "classes"
 
 
 def test_little_foreground_and_missing_labels_are_remarked(tmp_path):
     labels = np.zeros((18, 30, 40), np.uint8)
     labels[3, 4, 5:9] = 1
-    found = measure(_dataset(tmp_path, [(_image((18, 30, 40)), labels), (_image((4, 5, 6)), None)]))
-    assert remarks(found) == [
+    measured = measure(_dataset(tmp_path, [(_image((18, 30, 40)), labels), (_image((4, 5, 6)), None)]))
+    assert remarks(measured) == [
         "Without labels: v1. Nothing is learned from them.",
         "Only 0.02% of the labelled voxels are foreground.",
     ]
@@ -173,7 +179,8 @@ def test_little_foreground_and_missing_labels_are_remarked(tmp_path):
 
 def _small_limits(monkeypatch):
     monkeypatch.setattr(sampling, "WHOLE_IMAGE_VOXELS", 1000)
-    monkeypatch.setattr(sampling, "WHOLE_LABEL_VOXELS", 1000)
+    for name in ("IMAGE_VOXELS", "LABEL_VOXELS", "CENSUS_VOXELS"):
+        monkeypatch.setattr(sampling, name, 200_000)
     monkeypatch.setattr(module, "HELD_BYTES", 1000)
     monkeypatch.setattr(intensity, "MOST_DRAWN", 50_000)
 
@@ -183,9 +190,10 @@ def test_large_volumes_are_sampled_by_the_seed(tmp_path, monkeypatch):
     labels = np.kron(np.random.default_rng(0).integers(1, 2000, (3, 10, 20)), np.ones((4, 15, 15), int)).astype(np.uint16)
     labels[5] = 0
     dataset = _dataset(tmp_path, [(_image(shape).astype(np.float32), labels)])
-    whole = measure(dataset)
+    whole = facts(dataset)
     _small_limits(monkeypatch)
-    first, again, other = (measure(dataset, seed=s) for s in (0, 0, 1))
+    measured = measure(dataset)
+    first, again, other = measured.fingerprint, facts(dataset, seed=0), facts(dataset, seed=1)
     assert first == again
     assert first.replace(seed=1) != other
     assert 0 < first.sampled_fraction < 1
@@ -194,7 +202,9 @@ def test_large_volumes_are_sampled_by_the_seed(tmp_path, monkeypatch):
     assert first.intensity.mean == pytest.approx(whole.intensity.mean, rel=0.01)
     assert first.labels.instances.diameter_nm == pytest.approx(whole.labels.instances.diameter_nm, rel=0.1)
     assert first.labels.instances.touching_fraction == pytest.approx(1, abs=0.01)
-    assert remarks(first)[-1].startswith("The volumes are large: ")
+    assert first.labels.counted_from == "sample"
+    assert remarks(measured)[-2].startswith("The volumes are large: ")
+    assert "ids and sizes are those of the sample" in remarks(measured)[-1]
 
 
 def test_sampled_labels_that_seem_empty_are_read_whole(tmp_path, monkeypatch):
@@ -202,10 +212,10 @@ def test_sampled_labels_that_seem_empty_are_read_whole(tmp_path, monkeypatch):
     labels[0, 0, 0] = 1
     dataset = _dataset(tmp_path, [(_image((12, 150, 300)), labels)])
     _small_limits(monkeypatch)
-    assert measure(dataset).labels.instances.diameter_nm is None
+    assert facts(dataset).labels.instances.diameter_nm is None
     np.save(tmp_path / "labels0.npy", np.zeros_like(labels))
     with pytest.raises(DataError, match="zero everywhere"):
-        measure(dataset)
+        facts(dataset)
 
 
 def test_the_import_is_light():
@@ -219,7 +229,7 @@ def test_the_import_is_light():
 def _real(name, size=None):
     if not DATA.is_dir():
         pytest.skip("the shared data are not here")
-    return measure(find_dataset(DATA / name / "train", voxel_size_nm=size))
+    return facts(find_dataset(DATA / name / "train", voxel_size_nm=size).dataset)
 
 
 @pytest.mark.slow

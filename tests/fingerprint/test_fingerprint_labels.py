@@ -7,20 +7,26 @@ import pytest
 from scipy import ndimage
 
 from pytc_auto.errors import DataError
-from pytc_auto.fingerprint.labels import Unlabeled, label_facts, read_labels, refuse_empty
+from pytc_auto.fingerprint.labels import VolumeLabels, census_of, label_facts, read_labels, refuse_empty
+from pytc_auto.fingerprint.unlabeled import Unlabeled
 from pytc_auto.geometry import Box
 from pytc_auto.io.volume import ArrayVolume
 
 NOWHERE = Unlabeled((), 0, ())
 
 
-def _table(array, unlabeled=NOWHERE, box=None):
+def _table(array, unlabeled=NOWHERE, size=(10.0, 10.0, 10.0)):
     volume = ArrayVolume(array, source="labels.h5:truth")
-    return read_labels(volume, box or volume.box, unlabeled, (10, 10, 10), np.random.default_rng(0))
+    return read_labels(volume, volume.box, unlabeled, size, np.random.default_rng(0))
+
+
+def _volume(array, unlabeled=NOWHERE, size=(10.0, 10.0, 10.0), counted_from="voxels", edge=None):
+    table = _table(array, unlabeled, size=size)
+    return VolumeLabels([table], census_of([table], size), counted_from, size, array.size, edge, array.dtype)
 
 
 def _facts(*arrays, unlabeled=NOWHERE, declared=False):
-    return label_facts([_table(a, unlabeled) for a in arrays], declared_classes=declared)
+    return label_facts([_volume(a, unlabeled) for a in arrays], declared_classes=declared)
 
 
 def _scattered(values, shape=(12, 20, 30), each=5):
@@ -127,9 +133,9 @@ def test_unlabeled_sections_lie_along_the_axis_and_are_absolute(axis):
 
 
 def test_a_box_without_labelled_voxels_is_empty():
-    table = _table(np.full((3, 4, 5), 9, np.uint8), Unlabeled((9,), 0, ()))
-    assert table.counts == {}
-    facts = label_facts([table], declared_classes=False)
+    labels, unlabeled = np.full((3, 4, 5), 9, np.uint8), Unlabeled((9,), 0, ())
+    assert _table(labels, unlabeled).counts == {}
+    facts = _facts(labels, unlabeled=unlabeled)
     assert facts.foreground_fraction is None
     assert facts.unlabeled_fraction == 1
 
@@ -159,3 +165,62 @@ def test_empty_labels_are_refused():
         refuse_empty(volume, (-1,))
     volume.array_zyx[2, 3, 4] = 1
     refuse_empty(volume, (-1,))
+
+
+def _long(count=25, side=40, width=4):
+    """Plates of ``width`` voxels that run through the whole box, with as much room between them."""
+    labels = np.zeros((side, count * width * 2, side), np.uint16)
+    for i in range(count):
+        labels[:, 2 * i * width : (2 * i + 1) * width] = i + 1
+    return labels
+
+
+def test_ids_and_their_range():
+    labels = _scattered([3], each=1).astype(np.uint32) * 5
+    labels[:, 18:] = 70_000
+    facts = _facts(labels)
+    assert (facts.ids, facts.id_range, facts.components) == (2, (15, 70_000), 2)
+    assert _facts(np.full((3, 4, 5), 9, np.uint8), unlabeled=Unlabeled((9,), 0, ())).id_range is None
+
+
+def test_lines_are_skeletons():
+    lines = np.zeros((30, 40, 50), np.uint16)
+    for i in range(6):
+        lines[4 * i + 2, 3:37, 8 * i + 3] = i + 1
+    facts = _facts(lines)
+    assert (facts.kind, facts.coverage) == ("skeletons", "sparse")
+    lines[:, 3:37] = np.repeat(lines[2::4, 3:37][:7], 4, axis=0)[:1]
+    thick = np.kron(lines[:, ::2], np.ones((1, 1, 4), int)).astype(np.uint16)
+    assert _facts(thick).kind != "skeletons"
+
+
+def test_dense_and_sparse():
+    plates = _long()
+    dense = np.where(plates == 0, np.roll(plates, 4, axis=1) + 100, plates)
+    assert _facts(dense).coverage == "dense"
+    few = np.where(plates % 3 == 1, plates, 0)
+    few[:, :, :13] = 0
+    assert _facts(np.kron(few, np.ones((1, 1, 3), int)).astype(np.uint16)).coverage == "sparse"
+    assert _facts(_scattered(range(1, 9), each=1)).coverage is None
+
+
+def test_what_was_counted_is_said():
+    small, large = _scattered(range(1, 9), each=1), _long()
+    volumes = [_volume(small), _volume(large, size=(20.0, 10.0, 10.0), counted_from="sample")]
+    facts = label_facts(volumes, declared_classes=False)
+    assert (facts.counted_from, facts.counted_at_nm) == ("sample", (20.0, 10.0, 10.0))
+    assert facts.components is None
+    assert facts.instances.broken_fraction is None
+    assert facts.instances.tiny_fraction is None
+    assert facts.ids == 8 + 25
+    assert facts.sampled_fraction == 1
+
+
+def test_candidates_for_unlabeled_are_told():
+    labels = _scattered([1, 2, 3])
+    labels[:, 18:] = 255
+    facts = _facts(labels)
+    assert [c.value for c in facts.ignore_candidates] == [255]
+    assert facts.ignore_candidates[0].fraction == pytest.approx(0.1)
+    edged = label_facts([_volume(_scattered([1, 2, 3]), edge=2)], declared_classes=False)
+    assert [(c.value, c.reason) for c in edged.ignore_candidates] == [(2, "it fills whole sections or the rim")]

@@ -3,147 +3,148 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytc_auto.fingerprint.intensity import read_gray_values
-from pytc_auto.fingerprint.sections import blank_images, blank_label_sections, section_facts, section_foreground
+from pytc_auto.fingerprint import sampling, sections
+from pytc_auto.fingerprint.sampling import Windows, section_windows
+from pytc_auto.fingerprint.sections import measure_sections, section_facts
+from pytc_auto.fingerprint.shift import shifts, spectra
 from pytc_auto.geometry import Box
 from pytc_auto.io.volume import ArrayVolume
 
-
-def _gray(array, axis=0):
-    return read_gray_values(ArrayVolume(array), [Box.of_shape(array.shape)], axis, np.random.default_rng(0))
+SIZE = (40.0, 5.0, 7.0)
 
 
-def _image(shape=(10, 20, 30)):
-    return np.random.default_rng(0).normal(120, 20, shape)
+def _image(shape=(10, 40, 60), seed=0):
+    """Smooth, so that sections differ but have structure."""
+    from scipy import ndimage
+
+    noise = np.random.default_rng(seed).normal(0, 1, shape)
+    smooth = ndimage.gaussian_filter(noise, (1, 2, 2))
+    return 120 + 25 * smooth / smooth.std()
 
 
-def _objects(sections=10, count=5):
-    """Objects that run through all sections, 16 of 30 × 42 voxels each."""
-    labels = np.zeros((sections, 30, 42), np.uint8)
-    for i in range(count):
-        labels[:, 5:9, 2 + 8 * i : 6 + 8 * i] = 255
-    return labels
-
-
-def _blank(labels, axis=0, blank_image=()):
-    volume = ArrayVolume(labels)
-    share = section_foreground(volume, [volume.box], axis, [])
-    image = np.zeros(labels.shape[axis], bool)
-    image[list(blank_image)] = True
-    return blank_label_sections(volume, axis, share, image)
-
-
-def test_drift_is_the_spread_of_the_means():
-    shift = np.array([0, 10, -10, 20, 0, -20, 5, -5, 0, 0.0])
-    image = _image() + shift[:, None, None]
-    means = image.mean(axis=(1, 2))
-    facts = section_facts([_gray(image)], 25.0)
-    assert facts.mean_drift == pytest.approx(means.std() / 25)
-    assert facts.missing_rate == 0
-    moved = section_facts([_gray(np.moveaxis(image, 0, 2), axis=2)], 25.0)
-    assert moved.mean_drift == pytest.approx(facts.mean_drift)
-
-
-def test_volumes_of_different_brightness_do_not_drift():
-    quiet = section_facts([_gray(_image()), _gray(_image() + 500)], 25.0)
-    assert quiet.mean_drift == pytest.approx(section_facts([_gray(_image())], 25.0).mean_drift)
-
-
-def test_blank_images_are_missing_and_do_not_count_as_drift():
-    image = _image()
-    image[3], image[7] = 0, 255
-    gray = _gray(image)
-    assert np.flatnonzero(blank_images(gray)).tolist() == [3, 7]
-    facts = section_facts([gray], 20.0)
-    assert facts.missing_rate == pytest.approx(0.2)
-    assert facts.mean_drift < 0.2
-
-
-def test_unknown_is_none():
-    one = section_facts([_gray(_image((1, 20, 30)))], 20.0)
-    assert one.mean_drift is None
-    assert one.missing_rate == 0
-    nothing = section_facts([_gray(np.full((2, 3, 4), np.nan))], None)
-    assert nothing.mean_drift is None
-    assert nothing.missing_rate is None
+def _sections(image, axis=0, size=SIZE, **arguments):
+    volume = ArrayVolume(image)
+    return measure_sections(volume, section_windows(volume, axis, np.random.default_rng(0), **arguments), size)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_foreground_of_sections(axis):
-    labels = np.random.default_rng(0).integers(-1, 3, (4, 5, 6)).astype(np.int16)
-    others = tuple(i for i in range(3) if i != axis)
-    volume = ArrayVolume(labels)
-    found = section_foreground(volume, [Box((0, 0, 0), (4, 5, 2)), Box((0, 0, 2), (4, 5, 6))], axis, [-1])
-    np.testing.assert_allclose(found, (labels > 0).mean(axis=others))
+def test_curves_are_those_of_the_sections(axis):
+    image = _image()
+    found = _sections(np.ascontiguousarray(np.moveaxis(image, 0, axis)), axis, (7.0, 7.0, 7.0)).curves
+    assert found.section.tolist() == list(range(10))
+    np.testing.assert_allclose(found.mean, image.mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(found.std, image.std(axis=(1, 2)), rtol=1e-4)
+    wanted = [np.corrcoef(image[i].ravel(), image[i + 1].ravel())[0, 1] for i in range(9)]
+    np.testing.assert_allclose(found.correlation[:9], wanted, atol=1e-4)
+    assert np.isnan(found.correlation[9])
+    laplacian = [np.roll(image, s, a)[:, 1:-1, 1:-1] for a in (1, 2) for s in (-1, 1)]
+    sharp = (sum(laplacian) - 4 * image[:, 1:-1, 1:-1]).var(axis=(1, 2)) / image.var(axis=(1, 2))
+    np.testing.assert_allclose(found.sharpness, sharp, rtol=1e-3)
+    assert found.windows_fraction == 1
 
 
-def test_blank_label_sections_are_found():
-    labels = _objects(20)
-    labels[[1, 7, 8, 18]] = 0
-    assert _blank(labels) == [1, 7, 8, 18]
-    assert _blank(np.moveaxis(labels, 0, 1), axis=1) == [1, 7, 8, 18]
+def test_slabs_and_windows_do_not_matter(monkeypatch):
+    image = _image((20, 64, 96))
+    whole = _sections(image).curves
+    monkeypatch.setattr(sections, "SLAB_SECTIONS", 3)
+    slabs = _sections(image).curves
+    for name in ("mean", "std", "sharpness", "correlation", "shift_nm"):
+        np.testing.assert_allclose(getattr(slabs, name), getattr(whole, name), rtol=1e-5)
+    monkeypatch.setattr(sampling, "WINDOW_VOXELS", 32 * 48)
+    windows = _sections(image).curves
+    np.testing.assert_allclose(windows.mean, whole.mean, rtol=1e-5)
+    np.testing.assert_allclose(windows.std, whole.std, rtol=1e-5)
+    assert np.corrcoef(windows.correlation[:-1], whole.correlation[:-1])[0, 1] > 0.5
 
 
-def test_blank_sections_at_the_ends_are_found_where_many_objects_vanish_at_once():
-    labels = _objects()
-    labels[[0, 8, 9]] = 0
-    assert _blank(labels) == _blank(labels > 0) == _blank(labels.astype(np.float32)) == [0, 8, 9]
+def test_sampled_sections_are_near_the_whole(monkeypatch):
+    image = _image((20, 128, 160))
+    whole = _sections(image).curves
+    monkeypatch.setattr(sampling, "SECTION_VOXELS", image.size // 4)
+    monkeypatch.setattr(sampling, "SMALL_WINDOW_VOXELS", 32 * 32)
+    part = _sections(image).curves
+    assert part.windows_fraction == pytest.approx(0.25, abs=0.05)
+    np.testing.assert_allclose(part.mean, whole.mean, rtol=0.05)
+    assert _sections(image, full=True).curves.windows_fraction == part.windows_fraction
 
 
-def test_objects_that_just_end_are_no_blank_sections():
-    few = _objects(count=4)
-    few[[0, 8, 9]] = 0
-    assert _blank(few) == []
-    z, y, x = np.ogrid[:20, :30, :40]
-    ball = ((z - 9.5) ** 2 + (y - 15) ** 2 + (x - 20) ** 2 < 64).astype(np.uint8)
-    assert (~ball.any(axis=(1, 2))).sum() == 4
-    assert _blank(ball) == []
+def test_neighbors_in_different_runs_are_not_compared():
+    volume = ArrayVolume(_image((12, 40, 60)))
+    windows = Windows(0, [(0, 3), (7, 10)], [Box((0, 0, 0), (1, 40, 60))])
+    curves = measure_sections(volume, windows, SIZE).curves
+    assert curves.section.tolist() == [0, 1, 2, 7, 8, 9]
+    assert np.isnan(curves.correlation).tolist() == [False, False, True, False, False, True]
+    assert np.isnan(curves.shift_nm[:, 0])[[2, 5]].all()
 
 
-def test_sparse_objects_leave_sections_empty():
-    labels = np.zeros((20, 30, 40), np.uint8)
-    labels[2:5, 3:6, 4:7], labels[12:15, 20:24, 30:35] = 1, 2
-    assert _blank(labels) == []
+@pytest.mark.parametrize("step", [(0, 0), (3, -5), (-7, 2)])
+def test_shifts_are_found_and_have_a_direction(step):
+    big = _image((1, 160, 180), 1)[0]
+    first = big[30:130, 30:150]
+    second = big[30 - step[0] : 130 - step[0], 30 - step[1] : 150 - step[1]]
+    noise = np.random.default_rng(0).normal(0, 10, (2, *first.shape))
+    found = shifts(spectra((first + noise[0])[None] - 120), spectra((second + noise[1])[None] - 120))
+    assert found.tolist() == [list(step)]
 
 
-def test_other_objects_on_the_other_side_leave_a_true_gap():
-    labels = np.zeros((20, 30, 40), np.uint8)
-    labels[1:9, 3:13, 3:13], labels[11:19, 3:13, 3:13] = 1, 2
-    assert _blank(labels) == []
-    labels[labels > 0] = 1
-    assert _blank(labels) == [9, 10]
+def test_unrelated_pictures_have_no_shift():
+    pictures = np.random.default_rng(0).normal(0, 1, (2, 12, 100, 120))
+    assert np.isnan(shifts(spectra(pictures[0]), spectra(pictures[1]))).all()
 
 
-def test_a_thin_last_section_is_where_objects_end():
-    labels = _objects(count=5)
-    labels[9] = 0
-    labels[8, 5:7] = 0
-    assert _blank(labels) == [9]
-    labels[8, 7] = 0
-    assert _blank(labels) == []
+def test_a_shift_is_in_nanometers():
+    big = _image((1, 160, 180), 1)[0]
+    stack = np.stack([big[30 - 2 * i : 130 - 2 * i, 30 + i : 150 + i] for i in range(6)])
+    stack = stack + np.random.default_rng(0).normal(0, 2, stack.shape)
+    curves = _sections(stack).curves
+    np.testing.assert_allclose(curves.shift_nm[:5], [[10.0, -7.0]] * 5)
+    np.testing.assert_allclose(curves.shift_length_nm[:5], np.hypot(10, 7))
+    facts = section_facts([_sections(stack)], 25.0)
+    assert facts.shift_nm["p50"] == pytest.approx(np.hypot(10, 7))
 
 
-def test_a_blank_image_explains_blank_labels():
-    labels = _objects()
-    labels[[3, 6]] = 0
-    assert _blank(labels, blank_image=[6]) == [3]
+def test_drift_is_the_spread_of_the_means():
+    drift = np.array([0, 10, -10, 20, 0, -20, 5, -5, 0, 0.0])
+    image = _image() + drift[:, None, None]
+    facts = section_facts([_sections(image)], 25.0)
+    assert facts.mean_drift == pytest.approx(image.mean(axis=(1, 2)).std() / 25, rel=1e-4)
+    assert facts.std_drift == pytest.approx(image.std(axis=(1, 2)).std() / 25, rel=1e-3)
+    assert facts.missing_rate == 0
+    assert facts.sections == 10
 
 
-def test_a_section_that_only_seems_blank_is_looked_at_again():
-    labels = _objects()
-    labels[4] = 0
-    labels[4, 29, 41] = 255
-    volume = ArrayVolume(labels)
-    share = section_foreground(volume, [Box((0, 0, 0), (10, 20, 40))], 0, [])
-    assert share[4] == 0
-    assert blank_label_sections(volume, 0, share, np.zeros(10, bool)) == []
+def test_volumes_of_different_brightness_do_not_drift():
+    quiet = section_facts([_sections(_image()), _sections(_image() + 500)], 25.0)
+    assert quiet.mean_drift == pytest.approx(section_facts([_sections(_image())], 25.0).mean_drift, rel=1e-3)
+    assert quiet.sections == 20
 
 
-def test_thin_neighbors_are_not_enough():
-    labels = _objects()
-    labels[5] = 0
-    labels[4] = 0
-    labels[4, 5:9, 2:5] = 255
-    assert _blank(labels) == []
-    labels[4] = labels[3]
-    assert _blank(labels) == [5]
+def test_blank_sections_are_missing_and_do_not_count_as_drift():
+    image = _image()
+    image[3], image[7] = 0, 255
+    found = _sections(image)
+    assert found.defects.missing == (3, 7)
+    facts = section_facts([found], 20.0)
+    assert facts.missing_rate == pytest.approx(0.2)
+    assert facts.mean_drift < 0.5
+    assert np.isnan(found.curves.correlation)[[2, 3, 6, 7]].all()
+    assert np.isfinite(found.curves.correlation)[[0, 1, 4, 5, 8]].all()
+
+
+def test_what_is_not_finite_does_not_count():
+    image = _image()
+    whole = _sections(image).curves
+    image[2, 3, 4], image[5, 0, 0], image[8] = np.nan, np.inf, np.nan
+    found = _sections(image)
+    assert found.defects.missing == (8,)
+    np.testing.assert_allclose(found.curves.mean[:8], whole.mean[:8], rtol=1e-3)
+    assert np.isnan(found.curves.mean[8])
+
+
+def test_unknown_is_none():
+    one = section_facts([_sections(_image((1, 20, 30)))], 20.0)
+    assert (one.mean_drift, one.correlation, one.shift_nm) == (None, None, None)
+    assert one.missing_rate == 0
+    nothing = section_facts([_sections(np.full((2, 3, 4), np.nan))], None)
+    assert nothing.mean_drift is None
+    assert nothing.missing_rate == 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import imagecodecs
+import mrcfile
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
+import tensorstore
 import tifffile
 import zarr
 
@@ -122,6 +125,78 @@ def npy(path, array):
     return path / "a.npy"
 
 
+def npz(path, array):
+    np.savez(path / "a.npz", raw=array, thickness=np.arange(3))
+    return path / "a.npz"
+
+
+def compressed_npz(path, array):
+    np.savez_compressed(path / "a.npz", raw=array, mark=np.arange(3))
+    return path / "a.npz"
+
+
+def tiled_bigtiff(path, array):
+    tifffile.imwrite(path / "a.tif", array, bigtiff=True, tile=(16, 16), compression="zlib", photometric="minisblack")
+    return path / "a.tif"
+
+
+def mrc(path, array):
+    with mrcfile.new(path / "a.mrc", data=array) as file:
+        file.voxel_size = (42.5, 65.0, 400.0)
+    return path / "a.mrc"
+
+
+def store(spec, array):
+    """Write an array with tensorstore; it lists x first."""
+    made = tensorstore.open(spec, create=True).result()
+    made[...] = array.transpose().reshape(made.shape)
+
+
+def n5(path, array):
+    metadata = {
+        "dimensions": array.shape[::-1],
+        "blockSize": [8, 8, 2],
+        "dataType": str(array.dtype),
+        "compression": {"type": "gzip"},
+    }
+    attributes = {"resolution": [4.25, 6.5, 40.0]}
+    kvstore = {"driver": "file", "path": f"{path / 'a.n5' / 'volumes' / 'raw'}/"}
+    store({"driver": "n5", "kvstore": kvstore, "metadata": metadata}, array)
+    attributes |= json.loads((path / "a.n5" / "volumes" / "raw" / "attributes.json").read_text())
+    (path / "a.n5" / "volumes" / "raw" / "attributes.json").write_text(json.dumps(attributes))
+    return path / "a.n5"
+
+
+def precomputed(path, array, **scale):
+    spec = {
+        "driver": "neuroglancer_precomputed",
+        "kvstore": {"driver": "file", "path": f"{path / 'a'}/"},
+        "multiscale_metadata": {"type": "image", "data_type": str(array.dtype), "num_channels": 1},
+        "scale_metadata": {
+            "size": array.shape[::-1],
+            "resolution": VOXEL_SIZE_NM[::-1],
+            "voxel_offset": [3, -2, 10],
+            "chunk_size": [8, 8, 2],
+            "encoding": "raw",
+            **scale,
+        },
+    }
+    store(spec, array)
+    return path / "a"
+
+
+def sharded_precomputed(path, array):
+    sharding = {
+        "@type": "neuroglancer_uint64_sharded_v1",
+        "preshift_bits": 1,
+        "minishard_bits": 1,
+        "shard_bits": 1,
+        "hash": "identity",
+        "data_encoding": "gzip",
+    }
+    return precomputed(path, array, sharding=sharding)
+
+
 def itk(suffix):
     def write(path, array):
         image = sitk.GetImageFromArray(array)
@@ -141,6 +216,10 @@ WITH_VOXEL_SIZE = {
     "zarr_3": zarr_3,
     "ome_zarr_4": ome_zarr_4,
     "ome_zarr_5": ome_zarr_5,
+    "mrc": mrc,
+    "n5": n5,
+    "precomputed": precomputed,
+    "sharded_precomputed": sharded_precomputed,
 }
 WITHOUT = {
     "scattered_tiff": scattered_tiff,
@@ -148,6 +227,9 @@ WITHOUT = {
     "png_sections": png_sections,
     "tiff_sections": tiff_sections,
     "npy": npy,
+    "npz": npz,
+    "compressed_npz": compressed_npz,
+    "tiled_bigtiff": tiled_bigtiff,
     **{s: itk(s) for s in (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")},
 }
 

@@ -36,7 +36,7 @@ def test_two_volumes(tmp_path, monkeypatch):
     write(tmp_path / "set", "b")
     write(tmp_path / "set", "a")
     monkeypatch.chdir(tmp_path)
-    found = find_dataset("set")
+    found = find_dataset("set").dataset
     assert found.root == str(tmp_path / "set")
     assert [v.name for v in found.volumes] == ["a", "b"]
     first = found.volumes[0]
@@ -50,7 +50,7 @@ def test_two_volumes(tmp_path, monkeypatch):
 def test_formats_may_differ(tmp_path):
     write(tmp_path, "a", labels=None)
     tifffile.imwrite(tmp_path / "labels" / "a.ome.tif", RAW, metadata={"axes": "ZYX"})
-    assert find_dataset(tmp_path).volumes[0].labels.endswith("a.ome.tif")
+    assert find_dataset(tmp_path).dataset.volumes[0].labels.endswith("a.ome.tif")
 
 
 def test_section_folders(tmp_path):
@@ -61,7 +61,7 @@ def test_section_folders(tmp_path):
     (tmp_path / "dataset.yaml").write_text(
         "voxel_size_nm: [45, 4.6, 4.6]\ntask: objects\nunlabeled: [7]\nclass_names: {1: mito}\n"
     )
-    found = find_dataset(tmp_path)
+    found = find_dataset(tmp_path).dataset
     assert found.volumes[0].image == str(tmp_path / "images" / "stack1")
     assert found.volumes[0].voxel_size_nm == (45.0, 4.6, 4.6)
     assert (found.task, found.unlabeled, found.class_names) == ("objects", [7], {1: "mito"})
@@ -72,7 +72,7 @@ def test_loose_sections_are_one_stack(tmp_path):
         (tmp_path / side).mkdir()
         for number, section in enumerate(RAW):
             (tmp_path / side / f"{number}.png").write_bytes(imagecodecs.png_encode(section))
-    found = find_dataset(tmp_path, voxel_size_nm=SIZE)
+    found = find_dataset(tmp_path, voxel_size_nm=SIZE).dataset
     assert [(v.name, open_volume(v.image).shape) for v in found.volumes] == [("stack", (3, 4, 5))]
 
 
@@ -81,9 +81,9 @@ def test_order_of_voxel_sizes(tmp_path):
     write(tmp_path / "bare", "a", size=None)
     for name in ("stored", "bare"):
         (tmp_path / name / "dataset.yaml").write_text("voxel_size_nm: [3, 2, 1]\n")
-    assert find_dataset(tmp_path / "stored").volumes[0].voxel_size_nm == SIZE
-    assert find_dataset(tmp_path / "bare").volumes[0].voxel_size_nm == (3.0, 2.0, 1.0)
-    assert find_dataset(tmp_path / "stored", voxel_size_nm=(9.0, 8.0, 7.0)).volumes[0].voxel_size_nm == (9.0, 8.0, 7.0)
+    assert find_dataset(tmp_path / "stored").dataset.volumes[0].voxel_size_nm == SIZE
+    assert find_dataset(tmp_path / "bare").dataset.volumes[0].voxel_size_nm == (3.0, 2.0, 1.0)
+    assert find_dataset(tmp_path / "stored", voxel_size_nm=(9.0, 8.0, 7.0)).dataset.volumes[0].voxel_size_nm == (9.0, 8.0, 7.0)
 
 
 def test_missing_voxel_size_names_the_three_ways(tmp_path):
@@ -95,7 +95,7 @@ def test_missing_voxel_size_names_the_three_ways(tmp_path):
 def test_xyz_files(tmp_path):
     write(tmp_path, "a")
     (tmp_path / "dataset.yaml").write_text("axes: xyz\n")
-    (volume,) = find_dataset(tmp_path).volumes
+    (volume,) = find_dataset(tmp_path).dataset.volumes
     assert (volume.axes, volume.voxel_size_nm) == ("xyz", SIZE[::-1])
     assert open_volume(volume.image, axes=volume.axes).shape == (5, 4, 3)
 
@@ -103,13 +103,13 @@ def test_xyz_files(tmp_path):
 def test_task_argument_wins(tmp_path):
     write(tmp_path, "a")
     (tmp_path / "dataset.yaml").write_text("task: objects\n")
-    assert find_dataset(tmp_path, task="neurons").task == "neurons"
+    assert find_dataset(tmp_path, task="neurons").dataset.task == "neurons"
 
 
 def test_images_without_labels_folder(tmp_path):
     write(tmp_path, "a", labels=None)
     (tmp_path / "labels").rmdir()
-    assert faults(tmp_path) == [f"{tmp_path / 'labels'}: is missing. Put labels for each image here, under the image's name."]
+    assert faults(tmp_path) == [f"{tmp_path / 'labels'}: is missing. Put labels here, under the names of their images."]
 
 
 def test_every_lonely_volume_is_named(tmp_path):
@@ -117,10 +117,10 @@ def test_every_lonely_volume_is_named(tmp_path):
     write(tmp_path, "sample_1", labels=None)
     write(tmp_path, "other", labels=None)
     write(tmp_path, "sample-1", image=None)
-    (tmp_path / "labels" / "other.mrc").write_bytes(b"12345678")
+    (tmp_path / "labels" / "other.dm3").write_bytes(b"12345678")
     other, sample, labels = faults(tmp_path)
     assert other.startswith(
-        f"{tmp_path / 'labels' / 'other'}: is missing, but images/other is there. labels/other.mrc is there, but its"
+        f"{tmp_path / 'labels' / 'other'}: is missing, but images/other is there. labels/other.dm3 is there, but its"
     )
     assert "Did you mean labels/sample-1? Names must be equal. Add it or move images/sample_1 elsewhere." in sample
     assert labels.startswith(
@@ -168,7 +168,7 @@ def test_all_faults_together(tmp_path):
     assert "has (3, 4, 5) (z, y, x)" in found[0]
     assert "b.h5:main: the voxel size is not known" in found[1]
     assert "c.h5:main: labels must be whole numbers, but the value at z 0, y 0, x 0 is 0.5" in found[2]
-    assert "d.h5:main: has 4 axes" in found[3]
+    assert "d.h5:main: has 2 channels" in found[3]
     assert "e.tif: is truncated or damaged" in found[4]
     assert "e.tif: has 3 channels (RGB or the like)" in found[5]
 
@@ -182,13 +182,13 @@ def test_the_odd_float_label_is_found(tmp_path, odd):
 
 
 def test_whole_float_labels_are_fine(tmp_path):
-    assert find_dataset(write(tmp_path, "a", labels=RAW.astype(np.float32))).volumes
+    assert find_dataset(write(tmp_path, "a", labels=RAW.astype(np.float32))).dataset.volumes
 
 
 def test_voxel_sizes_that_differ(tmp_path):
     write(tmp_path, "a", size=(40.0, 5.0, 4.0))
     write(tmp_path, "b", size=(40.0, 5.0, 4.1))
-    assert len(find_dataset(tmp_path).volumes) == 2
+    assert len(find_dataset(tmp_path).dataset.volumes) == 2
     write(tmp_path, "c", size=(40.0, 5.0, 4.4))
     (fault,) = faults(tmp_path)
     assert "differ in voxel size by more than 5 %: a: 40 x 5 x 4 nm (z, y, x); b: 40 x 5 x 4.1 nm" in fault
@@ -235,7 +235,7 @@ def container(path, **arrays):
 )
 def test_container(tmp_path, arrays, image, labels):
     path = container(tmp_path / "all.h5", **arrays)
-    (volume,) = find_dataset(path).volumes
+    (volume,) = find_dataset(path).dataset.volumes
     assert (volume.name, volume.image, volume.labels) == ("all", f"{path}:{image}", f"{path}:{labels}")
 
 
@@ -245,7 +245,7 @@ def test_container_with_declared_keys(tmp_path):
     assert "no data set in it is known as image; it holds one (3, 4, 5), three (3, 4, 5), two" in first
     assert "Declare labels_key in dataset.yaml beside it" in second
     (tmp_path / "dataset.yaml").write_text("image_key: two\nlabels_key: one\n")
-    assert find_dataset(path).volumes[0].labels == f"{path}:one"
+    assert find_dataset(path).dataset.volumes[0].labels == f"{path}:one"
     (tmp_path / "dataset.yaml").write_text("image_key: two\nlabels_key: four\n")
     assert "has no data set four; it holds" in faults(path)[0]
 
@@ -262,7 +262,7 @@ def ome_container(path, *labels):
 
 def test_ome_zarr_container(tmp_path):
     path = ome_container(tmp_path / "a.zarr", "cells")
-    (volume,) = find_dataset(path).volumes
+    (volume,) = find_dataset(path).dataset.volumes
     assert (volume.image, volume.labels, volume.voxel_size_nm) == (str(path), f"{path}:labels/cells", SIZE)
 
 
@@ -270,7 +270,7 @@ def test_ome_zarr_container_with_several_labels(tmp_path):
     path = ome_container(tmp_path / "a.zarr", "cells", "axons")
     assert "no data set in it is known as labels" in faults(path)[0]
     (path / "dataset.yaml").write_text("labels_key: labels/axons\n")
-    (volume,) = find_dataset(path).volumes
+    (volume,) = find_dataset(path).dataset.volumes
     assert (volume.image, volume.labels) == (str(path), f"{path}:labels/axons")
 
 
@@ -278,10 +278,10 @@ def test_containers_in_the_folders(tmp_path):
     for side in ("images", "labels"):
         (tmp_path / side).mkdir()
         container(tmp_path / side / "a.h5", raw=RAW, labels=RAW, weights=RAW)
-    (volume,) = find_dataset(tmp_path).volumes
+    (volume,) = find_dataset(tmp_path).dataset.volumes
     assert (volume.image[-6:], volume.labels[-9:]) == ("h5:raw", "h5:labels")
     (tmp_path / "dataset.yaml").write_text("image_key: weights\n")
-    assert find_dataset(tmp_path).volumes[0].image.endswith("a.h5:weights")
+    assert find_dataset(tmp_path).dataset.volumes[0].image.endswith("a.h5:weights")
 
 
 @pytest.mark.parametrize(
@@ -294,11 +294,11 @@ def test_containers_in_the_folders(tmp_path):
     ],
 )
 def test_real_data(data_folder, name, shape, size):
-    (volume,) = find_dataset(data_folder / name / "train").volumes
+    (volume,) = find_dataset(data_folder / name / "train").dataset.volumes
     assert volume.voxel_size_nm == size
     assert open_volume(volume.image).shape == open_volume(volume.labels).shape == shape
 
 
 def test_real_data_without_a_voxel_size(data_folder):
     assert "voxel size is not known" in faults(data_folder / "gala" / "train")[0]
-    assert find_dataset(data_folder / "gala" / "train", voxel_size_nm=(10.0, 10.0, 10.0)).volumes[0].name == "train"
+    assert find_dataset(data_folder / "gala" / "train", voxel_size_nm=(10.0, 10.0, 10.0)).dataset.volumes[0].name == "train"

@@ -85,6 +85,9 @@ def test_xyz_files_are_turned(writers, tmp_path, array):
         (tmp_path / str(number)).mkdir()
         plain = open_volume(write(tmp_path / str(number), array))
         turned = open_volume(plain.source, axes="xyz")
+        if plain.axes_named:
+            np.testing.assert_array_equal(turned.read(turned.box), array, err_msg=name)
+            continue
         assert turned.shape == (17, 13, 5), name
         assert turned.voxel_size_nm == (plain.voxel_size_nm and (4.25, 6.5, 40.0)), name
         box = Box((3, 2, 1), (8, 11, 4))

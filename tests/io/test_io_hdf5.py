@@ -56,7 +56,7 @@ def test_an_image_is_one_section(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("array", "message"), [(RAW[None], "has 4 axes"), (RAW[:0], "is empty"), (RAW.astype(complex), "no array")]
+    ("array", "message"), [(RAW[None, None].repeat(2, 0), "has 5 axes"), (RAW[:0], "is empty"), (RAW.astype(complex), "no array")]
 )
 def test_what_is_not_a_volume(tmp_path, array, message):
     with h5py.File(tmp_path / "a.h5", "w") as file:

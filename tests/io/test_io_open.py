@@ -40,14 +40,14 @@ def test_missing_file(tmp_path):
 
 
 def test_unknown_format_lists_the_known_ones(tmp_path):
-    (tmp_path / "a.mrc").write_bytes(b"12345678")
-    with pytest.raises(DataError, match=r"a.mrc: is of no known format. Known: .*\.h5.*\.tif.*\.nrrd"):
-        open_volume(tmp_path / "a.mrc")
+    (tmp_path / "a.dm3").write_bytes(b"12345678")
+    with pytest.raises(DataError, match=r"a.dm3: is of no known format. Known: .*\.h5.*\.tif.*\.nrrd"):
+        open_volume(tmp_path / "a.dm3")
 
 
 def test_folder_with_nothing_readable(tmp_path):
     (tmp_path / "readme.txt").write_text("nothing")
-    with pytest.raises(DataError, match=r"holds nothing readable. Known: a zarr folder"):
+    with pytest.raises(DataError, match=r"holds nothing readable. Known: a folder of zarr, N5 or precomputed, a folder of PNG"):
         open_volume(tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_a_segmentation_that_is_a_plain_file(container):
 
 
 def test_import_is_light():
-    heavy = ("h5py", "tifffile", "zarr", "SimpleITK", "imagecodecs", "torch")
+    heavy = ("h5py", "tifffile", "zarr", "SimpleITK", "imagecodecs", "tensorstore", "mrcfile", "torch")
     code = f"import sys, pytc_auto.io.open, pytc_auto.io.dataset; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

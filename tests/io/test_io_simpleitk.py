@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import gzip
+import struct
+
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from pytc_auto.errors import DataError
+from pytc_auto.geometry import Box
 from pytc_auto.io.simpleitk import open_simpleitk
+
+HEADER = np.dtype("<i4, V36, (8,)<i2, (3,)<f4, (4,)<i2, (11,)<f4, <i2, V2, (4,)<f4, (2,)<i4, V104, (2,)<i2, (18,)<f4, V20")
+"""The fields of a NIfTI header that have a byte order."""
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
@@ -36,3 +43,25 @@ def test_an_image_is_one_section(tmp_path, suffix):
     sitk.WriteImage(sitk.GetImageFromArray(section), str(path))
     volume = open_simpleitk(path)
     np.testing.assert_array_equal(volume.read(volume.box), section[None])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("slope", "intercept"), [(0.0, 0.0), (1.0, 0.0), (0.5, -3.0)])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
+def test_compressed_nifti_is_as_simpleitk_reads_it(tmp_path, order, slope, intercept, dtype):
+    array = (np.random.default_rng(13).normal(size=(5, 13, 17)) * 100).astype(dtype)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "a.nii"))
+    data = bytearray((tmp_path / "a.nii").read_bytes())
+    data[112:120] = struct.pack("<ff", slope, intercept)
+    if order == ">":
+        header = np.frombuffer(bytes(data[:348]), HEADER)
+        voxels = array.astype(array.dtype.newbyteorder(">")).tobytes()
+        data = bytearray(header.byteswap().tobytes() + bytes(data[348:352]) + voxels)
+    (tmp_path / "a.nii").write_bytes(data)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(bytes(data)))
+    plain, packed = open_simpleitk(tmp_path / "a.nii"), open_simpleitk(tmp_path / "a.nii.gz")
+    assert (packed.shape, packed.dtype, packed.random_access) == (plain.shape, plain.dtype, False)
+    np.testing.assert_allclose(packed.read(packed.box), plain.read(plain.box), rtol=1e-6)
+    for z in (3, 0, 4):
+        box = Box((z, 2, 3), (z + 1, 9, 8))
+        np.testing.assert_allclose(packed.read(box), plain.read(box), rtol=1e-6)

@@ -113,7 +113,7 @@ def test_color(tmp_path):
 
 def test_channels(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK[:2], imagej=True, metadata={"axes": "CYX"})
-    with pytest.raises(DataError, match=r"has 2 channels .*Keep one channel"):
+    with pytest.raises(DataError, match=r"has 2 channels, .*channel: 0 in dataset.yaml. If they are sections, save"):
         open_tiff(tmp_path / "a.tif")
 
 

@@ -1,0 +1,133 @@
+"""What a person should know of the data before a plan is made, in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pytc_auto.fingerprint.defects import Defects
+from pytc_auto.fingerprint.measurement import Measurement
+from pytc_auto.geometry import AXES
+from pytc_auto.schema.fingerprint import Fingerprint, LabelFacts, VolumeFacts
+
+MOST_NAMED = 5
+LITTLE_FOREGROUND = 0.01
+MUCH_PADDING = 0.01
+MUCH_SATURATION = 0.02
+
+
+def remarks(measurement: Measurement) -> list[str]:
+    """All remarks, each one a sentence or two."""
+    fingerprint = measurement.fingerprint
+    found = []
+    for volume, view in zip(fingerprint.volumes, measurement.volumes, strict=True):
+        found += _of_sections(volume.name, view.sections.defects)
+        found += _of_volume(volume)
+    without = [v.name for v in fingerprint.volumes if not v.labelled]
+    if without:
+        found.append(f"Without labels: {_listed(without)}. Nothing is learned from them.")
+    return found + _of_intensity(fingerprint) + _of_labels(fingerprint.labels) + _of_sample(fingerprint)
+
+
+def _of_sections(name: str, defects: Defects) -> list[str]:
+    """Sections that stand out."""
+    found = []
+    if defects.missing:
+        found.append(f"{_sections(defects.missing, name)} blank.")
+    found += [f"Sections {s - 1} and {s} of {name} are nearly the same." for s in defects.duplicate[:MOST_NAMED]]
+    if len(defects.duplicate) > MOST_NAMED:
+        found.append(f"{len(defects.duplicate) - MOST_NAMED} more sections of {name} are nearly the same as the one before.")
+    for sections, word in ((defects.dark, "darker"), (defects.bright, "brighter")):
+        if sections:
+            found.append(f"{_sections(sections, name)} {_contrast(defects, sections)} {word} than {_its(sections)} neighbors.")
+    if defects.blurred:
+        found.append(f"{_sections(defects.blurred, name)} blurred.")
+    steps = [s for s in defects.shifted if s not in defects.slipped]
+    if defects.slipped:
+        far = _range([defects.shift_nm[s] for s in defects.slipped], "nm")
+        found.append(f"{_sections(defects.slipped, name)} shifted by {far} against {_its(defects.slipped)} neighbors.")
+    found += [f"From section {s} on, {name} is shifted by {defects.shift_nm[s]:.0f} nm." for s in steps[:MOST_NAMED]]
+    if len(steps) > MOST_NAMED:
+        found.append(f"{len(steps) - MOST_NAMED} more sections of {name} are shifted against the one before.")
+    return found
+
+
+def _of_volume(volume: VolumeFacts) -> list[str]:
+    found = []
+    if volume.blank_label_sections:
+        noun = "sections" if len(volume.blank_label_sections) > 1 else "section"
+        numbers = _listed(volume.blank_label_sections)
+        found.append(f"{volume.name}: the labels of {noun} {numbers} (counted from 0) are blank. They count as unlabeled.")
+    if volume.labels_shift_nm is not None:
+        way = ", ".join(f"{s:+.0f} nm on {a}" for a, s in zip(AXES, volume.labels_shift_nm, strict=True) if s)
+        found.append(f"{volume.name}: the labels look shifted by {way} against the image.")
+    return found
+
+
+def _of_intensity(fingerprint: Fingerprint) -> list[str]:
+    facts = fingerprint.intensity
+    if facts is None:
+        return []
+    found = []
+    if facts.padding_value is not None and facts.padding_fraction is not None and facts.padding_fraction >= MUCH_PADDING:
+        found.append(
+            f"{facts.padding_fraction:.1%} of the voxels are padding of the value {facts.padding_value:g}. "
+            "It is left out of mean, deviation and percentiles."
+        )
+    if facts.inverted:
+        found.append("The contrast is inverted: membranes are bright. Models trained on dark membranes will not fit.")
+    if facts.saturated_fraction is not None and facts.saturated_fraction >= MUCH_SATURATION:
+        found.append(f"{facts.saturated_fraction:.1%} of the voxels are saturated: they have the lowest or the highest value.")
+    return found
+
+
+def _of_labels(labels: LabelFacts | None) -> list[str]:
+    if labels is None:
+        return []
+    found = []
+    if labels.foreground_fraction is not None and labels.foreground_fraction < LITTLE_FOREGROUND:
+        found.append(f"Only {labels.foreground_fraction:.2%} of the labelled voxels are foreground.")
+    if labels.kind == "skeletons":
+        found.append("The labels are lines, not regions: skeletons.")
+    elif labels.coverage == "sparse":
+        found.append("Only some of the objects seem to be labelled. If 0 means that nobody looked: declare unlabeled: [0].")
+    found += [
+        f"Label value {c.value} looks like 'not labelled' ({c.reason}; {c.fraction:.1%} of the voxels): "
+        f"declare unlabeled: [{c.value}] in dataset.yaml."
+        for c in labels.ignore_candidates[:MOST_NAMED]
+    ]
+    return found
+
+
+def _of_sample(fingerprint: Fingerprint) -> list[str]:
+    found = []
+    if fingerprint.sampled_fraction < 1:
+        found.append(f"The volumes are large: {fingerprint.sampled_fraction:.2%} of their voxels were measured.")
+    if fingerprint.labels and fingerprint.labels.counted_from == "sample":
+        found.append("The labels have no level small enough to be counted whole: ids and sizes are those of the sample.")
+    return found
+
+
+def _sections(numbers: Sequence[int], name: str) -> str:
+    return f"Section{'s' if len(numbers) > 1 else ''} {_listed(numbers)} of {name} {'are' if len(numbers) > 1 else 'is'}"
+
+
+def _its(numbers: Sequence[int]) -> str:
+    return "their" if len(numbers) > 1 else "its"
+
+
+def _listed(items: Sequence[object]) -> str:
+    """A list in words, a long one shortened."""
+    if len(items) <= MOST_NAMED + 1:
+        return ", ".join(map(str, items))
+    return f"{', '.join(map(str, items[:MOST_NAMED]))} and {len(items) - MOST_NAMED} more"
+
+
+def _contrast(defects: Defects, sections: Sequence[int]) -> str:
+    shares = [abs(defects.contrast[s]) * 100 for s in sections]
+    return _range(shares, "%") if all(map(math.isfinite, shares)) else "clearly"
+
+
+def _range(values: Sequence[float], unit: str) -> str:
+    low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+    return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"

@@ -1,0 +1,153 @@
+"""How the volumes of a data set lie in its folder.
+
+DATASET/images/NAME + labels/NAME     images with labels of the same name
+DATASET/imagesTr + labelsTr           a raw data set of nnU-Net
+DATASET/SEED/data.zarr, DATASET/*.h5  containers with both, as in NISB and CREMI
+DATASET.h5, DATASET.zarr              one container with both
+DATASET/dataset.yaml: volumes         each by path or URL
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytc_auto.errors import DataError
+from pytc_auto.io.nnunet import IMAGES, nnunet_layout
+from pytc_auto.io.open import KNOWN_FORMATS, contents_of, format_of, is_container, stem
+from pytc_auto.io.pairing import (
+    IMAGE_KEYS,
+    LABEL_KEYS,
+    Layout,
+    Pair,
+    Side,
+    container_pair,
+    keys_in,
+    matched,
+    side_of,
+    twice,
+    visible,
+    with_key,
+)
+from pytc_auto.io.remote import is_url
+from pytc_auto.io.unrelated import arranged
+from pytc_auto.schema.dataset import Declared
+
+WANTED = (
+    "A data set is a folder with images/ and labels/, whose files have the same names, or one HDF5 or zarr container with both."
+)
+
+
+def find_layout(root: Path, declared: Declared, beside: Path) -> Layout:
+    """The volumes of a data set.
+
+    Args:
+        root: Folder or container.
+        declared: Its dataset.yaml.
+        beside: The folder of dataset.yaml, from which paths in it count.
+
+    Raises:
+        DataError: They cannot be told; all faults are listed.
+    """
+    if declared.volumes:
+        return Layout(_by_hand(declared, beside), declared)
+    if is_container(root):
+        return _containers(Side(root, {stem(root): [root]}), declared)
+    if not root.is_dir():
+        raise DataError(f"{root}: is a single volume. {WANTED}")
+    if (root / IMAGES).is_dir():
+        return nnunet_layout(root, declared)
+    containers = _containers_in(root, declared)
+    if containers.found and not (root / "images").is_dir():
+        return _containers(containers, declared)
+    return _folders(root, declared)
+
+
+def _by_hand(declared: Declared, beside: Path) -> list[Pair]:
+    """The volumes that dataset.yaml names."""
+
+    def place(path: str, key: str | None, names: tuple[str, ...]) -> str:
+        if is_url(path):
+            return path
+        placed = beside / path
+        return with_key(placed, key, names) if placed.exists() else str(placed)
+
+    return [
+        Pair(
+            v.name, place(v.image, declared.image_key, IMAGE_KEYS), v.labels and place(v.labels, declared.labels_key, LABEL_KEYS)
+        )
+        for v in declared.volumes
+    ]
+
+
+def _folders(root: Path, declared: Declared) -> Layout:
+    """The volumes of images/ and labels/.
+
+    Raises:
+        DataError: A folder is missing or holds nothing readable, or names do not fit.
+    """
+    sides = side_of(root / "images"), side_of(root / "labels")
+    faults = [fault for side in sides if not side.found for fault in [_empty(root, side)]]
+    if faults:
+        raise DataError("\n".join(faults))
+    images, labels, remarks = arranged(*sides, declared)
+    return Layout(matched(images, labels, declared), declared, remarks)
+
+
+def _empty(root: Path, side: Side) -> str:
+    """What is wrong with images/ or labels/ as a whole."""
+    name = side.folder.name
+    if side.folder.is_dir():
+        return f"{side.folder}: holds nothing readable. Put the {name} here; known: {KNOWN_FORMATS}."
+    if name == "labels":
+        return f"{side.folder}: is missing. Put labels here, under the names of their images."
+    inner = sorted({p.parent for pattern in ("*/images", f"*/{IMAGES}") for p in root.glob(pattern)})
+    near = inner or [p for p in sorted(root.iterdir()) if is_container(p)]
+    return f"{side.folder}: is missing. {WANTED}" + (f" Did you mean {' or '.join(map(str, near))}?" if near else "")
+
+
+def _containers_in(root: Path, declared: Declared) -> Side:
+    """Containers in a folder or one folder deeper, by name, if at least one of them holds image and labels."""
+    found: dict[str, list[Path]] = {}
+    for path in visible(root):
+        if is_container(path):
+            found.setdefault(stem(path), []).append(path)
+        elif path.is_dir() and format_of(path) is None:
+            inner = [p for p in visible(path) if is_container(p)]
+            chosen = [p for p in inner if _holds_both(p, declared)] or inner
+            if len(chosen) == 1:
+                found.setdefault(path.name, []).extend(chosen)
+    usable = any(_holds_both(path, declared) for paths in found.values() for path in paths)
+    return Side(root, found if usable else {})
+
+
+def _holds_both(path: Path, declared: Declared) -> bool:
+    contents = contents_of(path)
+    return all(key is not None and key in contents for key in keys_in(contents, declared))
+
+
+def _containers(side: Side, declared: Declared) -> Layout:
+    """Containers with an image each and labels in one of them at least.
+
+    Raises:
+        DataError: Image or labels cannot be told, or a name is used twice.
+    """
+    faults = twice(side)
+    pairs = []
+    for name, paths in side.found.items():
+        try:
+            pairs.append(container_pair(name, paths[0], declared, bare=len(side.found) > 1))
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError("\n".join(faults))
+    if declared.axes is None and all(_is_nisb(paths[0], pair) for paths, pair in zip(side.found.values(), pairs, strict=True)):
+        remark = (
+            f"{side.folder}: zarr arrays called img and seg are taken to be stored in x, y, z order, as in NISB, "
+            "unless they name their axes. If they are in z, y, x order, say axes: zyx in dataset.yaml."
+        )
+        return Layout(pairs, declared.replace(axes="xyz"), [remark])
+    return Layout(pairs, declared)
+
+
+def _is_nisb(path: Path, pair: Pair) -> bool:
+    return format_of(path) == "zarr" and pair.image == f"{path}:img" and pair.labels in (None, f"{path}:seg")

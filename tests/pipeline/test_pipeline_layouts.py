@@ -1,0 +1,48 @@
+"""From layouts that are not one image with labels all over, to a model."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import tifffile
+from tests_pipeline import SIZE
+
+import pytc_auto
+from pytc_auto.phantom import make_phantom
+from pytc_auto.schema.dataset import Dataset
+
+
+def test_unrelated_images_make_a_2d_plan_and_a_model(tmp_path):
+    data = tmp_path / "flat"
+    for side in ("images", "labels"):
+        (data / side).mkdir(parents=True)
+    for number in range(4):
+        tissue = make_phantom((3, 48 + 4 * number, 72), SIZE, seed=number)
+        tifffile.imwrite(data / "images" / f"{number}.tif", tissue.image_zyx[1])
+        tifffile.imwrite(data / "labels" / f"{number}.tif", tissue.neurons_zyx[1].astype(np.uint16))
+    made = pytc_auto.plan(data, runs=tmp_path / "runs", voxel_size_nm=SIZE)
+    assert any("its 4 images are taken as unrelated" in remark for remark in made.remarks)
+    assert made.plan.patch[0] == 1
+    assert {kernel[0] for kernel in made.plan.network.kernels} == {stride[0] for stride in made.plan.network.strides} == {1}
+    assert all(offset[0] == 0 for head in made.plan.heads for offset in head.offsets)
+    assert made.plan.folds.kind == "volumes"
+    trained = pytc_auto.train("flat", runs=tmp_path / "runs")
+    assert trained.scores[0]["voi"] >= 0
+    (out,) = pytc_auto.predict([data / "images" / "0.tif"], model=made.run.model, out=tmp_path / "seg", voxel_size_nm=SIZE)
+    assert out.is_dir()
+
+
+def test_a_padded_image_is_learned_from_where_it_is_labelled(tmp_path):
+    tissue = make_phantom((34, 48, 76), SIZE, seed=1)
+    start, stop = (3, 5, 12), (31, 43, 68)
+    labels = tissue.neurons_zyx[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    with h5py.File(tmp_path / "padded.h5", "w") as file:
+        file.create_dataset("volumes/raw", data=tissue.image_zyx).attrs.update({"resolution": SIZE, "offset": (0.0, 0.0, 0.0)})
+        offset = [a * s for a, s in zip(start, SIZE, strict=True)]
+        stored = file.create_dataset("volumes/labels/neuron_ids", data=labels)
+        stored.attrs.update({"resolution": SIZE, "offset": offset})
+    made = pytc_auto.plan(tmp_path / "padded.h5", runs=tmp_path / "runs")
+    assert Dataset.load(made.run.dataset_file).volumes[0].labels_start == start
+    assert made.fingerprint.labels.unlabeled_fraction == 0
+    trained = pytc_auto.train("padded", runs=tmp_path / "runs")
+    assert trained.scores[0]["voi"] >= 0
