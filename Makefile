@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK
 
-.PHONY: demo test test-slow lint install clean
+.PHONY: demo test test-slow lint plans install clean
 
 demo: install
 	rm -rf demo
@@ -23,6 +23,9 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+plans: install
+	$(BIN)/python plans/remake.py
 
 install: $(STAMP)
 
