@@ -105,6 +105,7 @@ def plan(  # noqa: PLR0913, PLR0917
     task: Annotated[TaskName, typer.Option(help="what to segment")] = TaskName.auto,
     size: Annotated[SizeName | None, typer.Option(help="plan for a fixed machine instead of this one")] = None,
     max_time: TimeOption = None,
+    full: Annotated[bool, typer.Option("--full", help="read all voxels of large volumes, not a sample")] = False,
 ) -> None:
     """Look at the data, decide everything, explain why."""
     from pytc_auto.pipeline.planning import plan as make
@@ -118,6 +119,7 @@ def plan(  # noqa: PLR0913, PLR0917
             task=TASKS[task],
             size=size.value if size else None,
             max_seconds=max_time,
+            full=full,
             say=bars.say,
             progress=bars,
         )

@@ -47,6 +47,7 @@ def plan(  # noqa: PLR0913
     task: Task | None = None,
     size: str | None = None,
     max_seconds: float | None = None,
+    full: bool = False,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> Planned:
@@ -60,6 +61,7 @@ def plan(  # noqa: PLR0913
         task: neurons, objects or classes; found from the labels by default.
         size: S, M or L: plan for a fixed machine instead of this one.
         max_seconds: Wall clock for one fold, everything included.
+        full: Read all voxels for the fingerprint, however long it takes; large volumes are sampled otherwise.
         say: Told what is being done.
         progress: Told how far the reading of the volumes is.
 
@@ -75,7 +77,7 @@ def plan(  # noqa: PLR0913
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
     found = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    measured = measure(found.dataset, name=run.name, progress=progress)
+    measured = measure(found.dataset, name=run.name, full=full, progress=progress)
     fingerprint = measured.fingerprint
     dataset = _with_blank_sections(found.dataset, fingerprint)
     if size is not None:

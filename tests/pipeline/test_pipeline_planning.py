@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 from samples import fingerprint
+from tests_pipeline import write
 
 from pytc_auto.errors import BudgetError
+from pytc_auto.fingerprint import sampling
 from pytc_auto.pipeline import planning
 from pytc_auto.planning.cost import relative_work
 from pytc_auto.training import probe
@@ -48,3 +50,13 @@ def test_a_slow_machine_is_told_what_it_needs(machine):
     machine(30.0)
     with pytest.raises(BudgetError, match=r"Give at least \d+m"):
         PLAN_HERE(fingerprint(), None, 1800.0)
+
+
+def test_a_sample_is_read_unless_all_is_asked_for(tmp_path, monkeypatch):
+    write(tmp_path / "train", "tissue", (30, 40, 60), 1)
+    for name, voxels in (("WHOLE_IMAGE_VOXELS", 2**12), ("IMAGE_VOXELS", 2**13), ("IMAGE_BOX_VOXELS", 2**9)):
+        monkeypatch.setattr(sampling, name, voxels)
+    some = planning.plan(tmp_path / "train", name="some", runs=tmp_path, size="S")
+    whole = planning.plan(tmp_path / "train", name="all", runs=tmp_path, size="S", full=True)
+    assert some.fingerprint.sampled_fraction < 0.9
+    assert whole.fingerprint.sampled_fraction == 1
