@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -196,7 +196,7 @@ def _measure_labels(
     census, counted_from = (
         (whole.census(entry.voxel_size_nm), "voxels")
         if whole
-        else _census(Labelled(labels, unlabeled, labelled.open_level), entry, reading)
+        else _census(replace(labelled, unlabeled=unlabeled), entry, reading)
     )
     found = VolumeLabels(
         tables=tables,

@@ -15,6 +15,7 @@ from pytc_auto.io.volume import Volume
 WHOLE_IMAGE_VOXELS = 2**28
 IMAGE_VOXELS = 2**27
 IMAGE_BOX_VOXELS = 2**18
+WHOLE_LABEL_VOXELS = 2**28
 LABEL_VOXELS = 2**27
 LABEL_BOX_VOXELS = 2**24
 """Most voxels of labels that are in memory at once."""
@@ -27,9 +28,12 @@ MOST_SECTIONS = 4096
 RUNS = 16
 """Of more sections, so many runs of consecutive ones are looked at."""
 WINDOW_VOXELS = 2**18
-SMALL_WINDOW_VOXELS = 2**16
+SMALL_WINDOW_VOXELS = 2**14
+LEAST_WINDOWS = 4
 DECODED_VOXELS = 2**30
 """Most voxels that are decoded for a sample; large chunks allow fewer boxes."""
+MOST_CELLS = 2**16
+"""Of more chunks only some are considered at all."""
 SLAB_VOXELS = 2**22
 """Voxels of an image that are in memory at once."""
 MOST_CHUNK = 4
@@ -66,16 +70,14 @@ def image_boxes(image: Volume, rng: np.random.Generator, *, full: bool = False) 
     """All of a small image, cut into slabs; of a large one seeded boxes of 64³ voxels, or as many."""
     if full or image.box.size <= WHOLE_IMAGE_VOXELS:
         return tiles(image, SLAB_VOXELS)
-    each = min(IMAGE_BOX_VOXELS, max(4096, IMAGE_VOXELS // 64))
+    each = min(IMAGE_BOX_VOXELS, max(4096, IMAGE_VOXELS // 512))
     return sampled_boxes(image.shape, image.chunks, rng, each=each, total=IMAGE_VOXELS)
 
 
 def label_boxes(labels: Volume, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
-    """Small labels as one box, larger ones in boxes of at most 16 Mi voxels, of very large ones eight such boxes."""
+    """Small labels in boxes of at most 16 Mi voxels, of large ones eight such boxes."""
     size = labels.box.size
-    if size <= min(LABEL_BOX_VOXELS, LABEL_VOXELS):
-        return [labels.box]
-    if full or size <= LABEL_VOXELS:
+    if full or size <= WHOLE_LABEL_VOXELS:
         return list(blocks(labels.box, _even(labels.shape, box_shape(labels.shape, LABEL_BOX_VOXELS))))
     each = min(LABEL_BOX_VOXELS, max(2**15, LABEL_VOXELS // 8))
     return sampled_boxes(labels.shape, labels.chunks, rng, each=each, total=LABEL_VOXELS)
@@ -93,7 +95,7 @@ def can_be_counted(voxels: int) -> bool:
 
 def label_columns(labels: Volume, axis: int, rng: np.random.Generator, *, full: bool = False) -> list[Box]:
     """Boxes that meet every section along an axis: all of small labels, of large ones 16 columns of 64² voxels."""
-    if full or labels.box.size <= LABEL_VOXELS:
+    if full or labels.box.size <= WHOLE_LABEL_VOXELS:
         return tiles(labels, SLAB_VOXELS)
     plane = zyx([1 if i == axis else n for i, n in enumerate(labels.shape)])
     chunks = labels.chunks and zyx([1 if i == axis else n for i, n in enumerate(labels.chunks)])
@@ -110,7 +112,7 @@ def section_windows(volume: Volume, axis: int, rng: np.random.Generator, *, full
         edges = np.linspace(0, sections, RUNS + 1).astype(int).tolist()
         runs = [(a, a + MOST_SECTIONS // RUNS) for a in edges[:-1]]
     total = SECTION_VOXELS // max(1, sum(b - a for a, b in runs))
-    each = WINDOW_VOXELS if total >= 2 * WINDOW_VOXELS else SMALL_WINDOW_VOXELS
+    each = min(WINDOW_VOXELS, max(SMALL_WINDOW_VOXELS, total // LEAST_WINDOWS))
     plane = zyx([1 if i == axis else n for i, n in enumerate(volume.shape)])
     if math.prod(plane) <= total:
         return Windows(axis, runs, list(blocks(Box.of_shape(plane), _even(plane, box_shape(plane, each)))))
@@ -119,7 +121,7 @@ def section_windows(volume: Volume, axis: int, rng: np.random.Generator, *, full
 
 
 def sampled_boxes(shape: Zyx, chunks: Zyx | None, rng: np.random.Generator, *, each: int, total: int) -> list[Box]:
-    """Boxes that do not overlap, evenly spread over a volume and each inside as few chunks as possible.
+    """Boxes that do not overlap, evenly spread over a volume; each lies in as few chunks as possible.
 
     Args:
         shape: Of the volume.
@@ -128,21 +130,41 @@ def sampled_boxes(shape: Zyx, chunks: Zyx | None, rng: np.random.Generator, *, e
         each: Voxels of a box, at most.
         total: Voxels of all boxes, about; fewer where the chunks around them would be too much to decode.
     """
+    whole = Box.of_shape(shape)
     side = box_shape(shape, each)
-    edges = [_edges(n, s, c) for n, s, c in zip(shape, side, chunks or (1, 1, 1), strict=True)]
-    counts = [len(e) - 1 for e in edges]
-    cell = math.prod(max(b - a for a, b in itertools.pairwise(e)) for e in edges)
-    box = math.prod(min(s, e[1]) for s, e in zip(side, edges, strict=True))
-    wanted = max(1, min(math.prod(counts), round(total / box), DECODED_VOXELS // cell))
-    strata = np.arange(wanted + 1) * math.prod(counts) // wanted
+    box = math.prod(side)
+    if chunks is None:
+        return _spread(whole, side, max(1, round(total / box)), rng)
+    cell = zyx([min(n, c if c >= s else s // c * c) for n, s, c in zip(shape, side, chunks, strict=True)])
+    cells = (
+        list(blocks(whole, cell)) if math.prod(shape) < MOST_CELLS * math.prod(cell) else _spread(whole, cell, MOST_CELLS, rng)
+    )
+    side = zyx([min(s, c) for s, c in zip(side, cell, strict=True)])
+    wanted = max(1, round(total / math.prod(side)))
+    count = max(1, min(len(cells), wanted, DECODED_VOXELS // math.prod(cell)))
+    chosen = [cells[i] for i in _strata(len(cells), count, rng)]
+    return [inside for c in chosen for inside in _spread(c, side, -(-wanted // count), rng)]
+
+
+def _spread(region: Box, side: Zyx, count: int, rng: np.random.Generator) -> list[Box]:
+    """At most so many boxes in different parts of a region, z slowest."""
+    parts = [max(1, n // s) for n, s in zip(region.shape, side, strict=True)]
+    places = _strata(math.prod(parts), min(count, math.prod(parts)), rng)
     found = []
-    for index in np.stack(np.unravel_index(rng.integers(strata[:-1], strata[1:]), counts), axis=1).tolist():
+    for index in np.stack(np.unravel_index(places, parts), axis=1).tolist():
         start, stop = [], []
-        for i, e, s in zip(index, edges, side, strict=True):
-            start.append(e[i] + int(rng.integers(0, max(0, e[i + 1] - e[i] - s) + 1)))
-            stop.append(min(start[-1] + s, e[i + 1]))
+        for i, first, n, p, s in zip(index, region.start, region.shape, parts, side, strict=True):
+            low, high = n * i // p, n * (i + 1) // p
+            start.append(first + low + int(rng.integers(0, max(0, high - low - s) + 1)))
+            stop.append(min(start[-1] + s, first + high))
         found.append(Box(zyx(start), zyx(stop)))
     return found
+
+
+def _strata(things: int, count: int, rng: np.random.Generator) -> list[int]:
+    """So many of the numbers below ``things``, one of each equal part."""
+    edges = np.arange(count + 1) * things // count
+    return [int(i) for i in rng.integers(edges[:-1], edges[1:])]
 
 
 def box_shape(shape: Sequence[int], voxels: int) -> Zyx:
@@ -188,14 +210,6 @@ def cut_runs(start: int, stop: int, length: int) -> list[tuple[int, int]]:
     """A range cut at multiples of a length."""
     edges = sorted({start, *range(-(-start // length) * length, stop, length), stop})
     return list(itertools.pairwise(edges))
-
-
-def _edges(extent: int, side: int, chunk: int) -> list[int]:
-    """The lattice in which boxes are chosen: equal parts; or chunks, several of them where the box is larger."""
-    if chunk == 1:
-        parts = max(1, extent // side)
-        return [extent * i // parts for i in range(parts + 1)]
-    return [*range(0, extent, chunk if chunk >= side else side // chunk * chunk), extent]
 
 
 def _even(shape: Sequence[int], side: Sequence[int]) -> Zyx:

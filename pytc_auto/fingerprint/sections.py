@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytc_auto.fingerprint.curves import SectionCurves
-from pytc_auto.fingerprint.defects import Defects, find_defects
+from pytc_auto.fingerprint.defects import Defects, Mask, find_defects
 from pytc_auto.fingerprint.percentiles import Floats, weighted_percentiles
 from pytc_auto.fingerprint.sampling import MOST_CHUNK, SLAB_VOXELS, Windows, cut_runs
-from pytc_auto.fingerprint.shift import LARGEST, Spectra, shifts, spectra
+from pytc_auto.fingerprint.shift import LARGEST, Spectra, Surfaces, peaks, spectra, surfaces
 from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.volume import Array, Volume
 from pytc_auto.schema.fingerprint import SectionFacts
@@ -23,10 +23,19 @@ SLAB_SECTIONS = 16
 
 @dataclass(frozen=True)
 class Sections:
-    """What was measured of a volume's sections, and those that stand out."""
+    """What was measured of a volume's sections.
+
+    Attributes:
+        curves: Section by section.
+        defects: The sections that stand out.
+        mean_variance: Of the sections' means, blank ones left out, and how many they are.
+        std_variance: The same of their standard deviations.
+    """
 
     curves: SectionCurves
     defects: Defects
+    mean_variance: tuple[float, int]
+    std_variance: tuple[float, int]
 
 
 def measure_sections(
@@ -44,17 +53,23 @@ def measure_sections(
     numbers = np.array(windows.sections)
     place = {int(s): i for i, s in enumerate(numbers)}
     tables = [_Table(len(numbers)) for _ in windows.windows]
+    shift = np.full((len(numbers), 2), np.nan)
+    sums: dict[int, Surfaces] = {}
+    sides = np.min([np.delete(w.shape, axis) for w in windows.windows], axis=0)
+    reach = int(LARGEST * sides[0]), int(LARGEST * sides[1])
     boxes = [windows.box(w, a, b) for a, b in _slabs(image, windows) for w in windows.windows]
     for i, box in enumerate(walk(boxes)):
-        table = tables[i % len(tables)]
         block, first = np.moveaxis(image.read(box), axis, 0), place[box.start[axis]]
         for start in range(0, len(block), SLAB_SECTIONS):
             alone = not start and box.start[axis] - 1 not in place
-            table.add(block[start : start + SLAB_SECTIONS], first + start, starts=alone)
+            part = block[start : start + SLAB_SECTIONS]
+            tables[i % len(tables)].add(part, first + start, alone=alone, reach=reach, sums=sums)
+        if i % len(tables) == len(tables) - 1 and sums:
+            shift[list(sums)] = peaks(np.stack(list(sums.values())), len(tables))
+            sums.clear()
     weight = np.array([w.size for w in windows.windows], np.float64)
     plane = np.array([s for i, s in enumerate(voxel_size_nm) if i != axis])
     mean, std, sharpness, correlation = _pooled(tables, weight)
-    moved = _median([t.shift for t in tables]) * plane
     covered = weight.sum() / (image.box.size / image.shape[axis])
     curves = SectionCurves(
         section=numbers.astype(np.float64),
@@ -62,12 +77,17 @@ def measure_sections(
         std=std,
         sharpness=sharpness,
         correlation=correlation,
-        shift_nm=moved,
+        shift_nm=shift * plane,
         plane_nm=(float(plane[0]), float(plane[1])),
         section_nm=voxel_size_nm[axis],
         windows_fraction=float(covered),
     )
-    return Sections(curves, find_defects(curves))
+    defects = find_defects(curves)
+    shown = ~np.isin(numbers, defects.missing)
+    means, stds = [t.mean for t in tables], [t.std for t in tables]
+    if covered >= 1:
+        means, stds = [mean], [std]
+    return Sections(curves, defects, _variance(means, shown, covered), _variance(stds, shown, covered))
 
 
 def section_facts(images: Sequence[Sections], std: float | None) -> SectionFacts:
@@ -85,8 +105,8 @@ def section_facts(images: Sequence[Sections], std: float | None) -> SectionFacts
         return sum(len(getattr(i.defects, kind)) for i in images) / sections if sections else None
 
     return SectionFacts(
-        mean_drift=_drift([(i.curves.mean, i) for i in images], std),
-        std_drift=_drift([(i.curves.std, i) for i in images], std),
+        mean_drift=_drift([i.mean_variance for i in images], std),
+        std_drift=_drift([i.std_variance for i in images], std),
         missing_rate=rate("missing"),
         duplicate_rate=rate("duplicate"),
         shifted_rate=rate("shifted"),
@@ -100,15 +120,26 @@ def section_facts(images: Sequence[Sections], std: float | None) -> SectionFacts
     )
 
 
-def _drift(values: Sequence[tuple[Floats, Sections]], std: float | None) -> float | None:
-    """Spread of a curve over sections that show something, each volume about its own mean."""
-    squares, count = 0.0, 0
-    for curve, image in values:
-        shown = curve[~np.isin(image.curves.section, image.defects.missing) & np.isfinite(curve)]
-        if shown.size > 1:
-            squares += float(((shown - shown.mean()) ** 2).sum())
-            count += shown.size
-    return float(np.sqrt(squares / count) / std) if count and std else None
+def _drift(variances: Sequence[tuple[float, int]], std: float | None) -> float | None:
+    """Spread of a curve over the sections of all volumes, each about its own mean."""
+    count = sum(n for _, n in variances)
+    return float(np.sqrt(sum(v * n for v, n in variances) / count) / std) if count and std else None
+
+
+def _variance(windows: Sequence[Floats], shown: Mask, covered: float) -> tuple[float, int]:
+    """Variance of what the sections have in common, and how many show something; (0, 0) if there are fewer than two.
+
+    Windows differ from section to section by what lies in them, too. That part is known from how much they differ from one
+    another, and is taken off as far as the windows do not cover the section.
+    """
+    curves = np.stack(windows)[:, shown]
+    curves = curves[:, np.isfinite(curves).all(axis=0)]
+    if curves.shape[1] < 2:
+        return 0.0, 0
+    curves = curves - curves.mean(axis=1, keepdims=True)
+    common = curves.mean(axis=0)
+    inside = float(curves.var(axis=0, ddof=1).mean()) / len(curves) if len(curves) > 1 else 0.0
+    return max(0.0, float((common**2).mean()) - max(0.0, 1 - covered) * inside), curves.shape[1]
 
 
 def _finite(curves: Sequence[Floats]) -> Floats:
@@ -129,11 +160,18 @@ class _Table:
 
     def __init__(self, sections: int) -> None:
         self.count, self.mean, self.std, self.sharpness, self.correlation = np.full((5, sections), np.nan)
-        self.shift = np.full((sections, 2), np.nan)
-        self.last: tuple[Array, Spectra] | None = None
+        self.last: Array | None = None
 
-    def add(self, block: Array, first: int, *, starts: bool) -> None:
-        """Take the next sections, (S, A, B); ``starts`` where they do not continue the last ones."""
+    def add(self, block: Array, first: int, *, alone: bool, reach: tuple[int, int], sums: dict[int, Surfaces]) -> None:
+        """Take the next sections.
+
+        Args:
+            block: (S, A, B).
+            first: Row of the first of them.
+            alone: Whether they do not continue the last ones.
+            reach: Shifts that are looked at.
+            sums: Correlation at these shifts of each section with the next, by row; this window's is added.
+        """
         rows = slice(first, first + len(block))
         gray, self.count[rows] = _filled(block)
         self.mean[rows], self.std[rows] = gray.mean(axis=(1, 2), dtype=np.float64), gray.std(axis=(1, 2), dtype=np.float64)
@@ -143,21 +181,21 @@ class _Table:
             gray -= gray.mean(axis=(1, 2), keepdims=True)
             gray /= self.std[rows, None, None].astype(np.float32)
         gray[self.std[rows] == 0] = 0
-        if min(gray.shape[1:]) < LEAST_SIDE * 4 * LARGEST:
+        if self.last is not None and not alone:
+            gray = np.concatenate([self.last, gray])
+        self.last = gray[-1:].copy()
+        pairs = slice(rows.stop - len(gray), rows.stop - 1)
+        if len(gray) < 2:
             return
-        found = spectra(gray)
-        before, earlier = (gray[:-1], found.values[:-1]), (gray[1:], found.values[1:])
-        if self.last is not None and not starts:
-            before = np.concatenate([self.last[0], gray[:-1]]), np.concatenate([self.last[1].values, found.values[:-1]])
-            earlier = gray, found.values
-        self.last = gray[-1:].copy(), Spectra(found.values[-1:].copy(), found.shape)
-        if not len(before[0]):
-            return
-        pairs = slice(rows.stop - 1 - len(before[0]), rows.stop - 1)
-        self.correlation[pairs] = np.einsum("nab,nab->n", before[0], earlier[0]) / float(np.prod(gray.shape[1:]))
-        self.shift[pairs] = shifts(Spectra(before[1], found.shape), Spectra(earlier[1], found.shape))
+        self.correlation[pairs] = np.einsum("nab,nab->n", gray[:-1], gray[1:]) / float(np.prod(gray.shape[1:]))
         shown = self.std[pairs.start : pairs.stop + 1] > 0
         self.correlation[pairs][~(shown[1:] & shown[:-1])] = np.nan
+        if min(gray.shape[1:]) < LEAST_SIDE:
+            return
+        found = spectra(gray)
+        before, after = Spectra(found.values[:-1], found.shape), Spectra(found.values[1:], found.shape)
+        for row, surface in zip(range(pairs.start, pairs.stop), surfaces(before, after, reach), strict=True):
+            sums[row] = sums[row] + surface if row in sums else surface
 
 
 def _filled(block: Array) -> tuple[Array, Floats]:

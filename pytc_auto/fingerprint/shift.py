@@ -15,10 +15,11 @@ COARSEST_PERIODS = 3.0
 """What has fewer periods in a window is uneven brightness."""
 LARGEST = 0.25
 """Shifts up to this share of a window's side can be told."""
-LEAST_PEAK = 7.0
+LEAST_PEAK = 6.0
 """Height of a peak over the standard deviation around it, from which on it is no accident."""
 
 Complexes = npt.NDArray[np.complex64]
+Surfaces = npt.NDArray[np.float32]
 Shifts = npt.NDArray[np.float64]
 
 
@@ -31,7 +32,7 @@ class Spectra:
 
 
 def spectra(pictures_nab: Array) -> Spectra:
-    """Prepare pictures of one shape for ``shifts``: their middle counts, their edges fade."""
+    """Prepare pictures of one shape for ``surfaces``: their middle counts, their edges fade."""
     from scipy import fft
 
     _, a, b = pictures_nab.shape
@@ -40,10 +41,11 @@ def spectra(pictures_nab: Array) -> Spectra:
     return Spectra(values.astype(np.complex64), (a, b))
 
 
-def shifts(first: Spectra, second: Spectra) -> Shifts:
-    """Whole voxels by which what the second pictures show lies further along each axis, (N, 2); nan where it cannot be told.
+def surfaces(first: Spectra, second: Spectra, reach: tuple[int, int]) -> Surfaces:
+    """Phase correlation of pictures at all shifts up to ``reach``, (N, 2 reach + 1, 2 reach + 1), no shift in the middle.
 
-    Phase correlation with a band pass, so that neither noise nor uneven brightness is matched.
+    With a band pass, so that neither noise nor uneven brightness is matched. Those of several windows of the same pictures may be
+    added up.
 
     Source:
         Kuglin and Hines 1975, The phase correlation image alignment method.
@@ -54,13 +56,23 @@ def shifts(first: Spectra, second: Spectra) -> Shifts:
     cross /= np.abs(cross) + np.float32(1e-12)
     cross *= _band(first.shape)
     surface = fft.irfft2(cross, s=first.shape, axes=(1, 2))
-    reach = [max(1, int(LARGEST * n)) for n in first.shape]
+    surface /= np.maximum(surface.std(axis=(1, 2), keepdims=True), np.float32(1e-20))
     near = np.roll(surface, reach, axis=(1, 2))[:, : 2 * reach[0] + 1, : 2 * reach[1] + 1]
-    flat = near.reshape(len(near), -1)
+    return np.asarray(near, np.float32)
+
+
+def peaks(surfaces_nab: Surfaces, windows: int) -> Shifts:
+    """Whole voxels by which what the second pictures show lies further along each axis, (N, 2); nan where it cannot be told.
+
+    Args:
+        surfaces_nab: See ``surfaces``.
+        windows: Of how many windows they are the sum.
+    """
+    n, a, b = surfaces_nab.shape
+    flat = surfaces_nab.reshape(n, a * b)
     place = flat.argmax(axis=1)
-    found = np.stack(np.unravel_index(place, near.shape[1:]), axis=1) - np.asarray(reach, np.float64)
-    spread = np.maximum(surface.std(axis=(1, 2)), 1e-20)
-    found[flat[np.arange(len(flat)), place] < LEAST_PEAK * spread] = np.nan
+    found = np.stack(np.unravel_index(place, (a, b)), axis=1) - np.array([a // 2, b // 2], np.float64)
+    found[flat[np.arange(n), place] < LEAST_PEAK * np.sqrt(windows)] = np.nan
     return found
 
 

@@ -179,6 +179,7 @@ def test_little_foreground_and_missing_labels_are_remarked(tmp_path):
 
 def _small_limits(monkeypatch):
     monkeypatch.setattr(sampling, "WHOLE_IMAGE_VOXELS", 1000)
+    monkeypatch.setattr(sampling, "WHOLE_LABEL_VOXELS", 1000)
     for name in ("IMAGE_VOXELS", "LABEL_VOXELS", "CENSUS_VOXELS"):
         monkeypatch.setattr(sampling, name, 200_000)
     monkeypatch.setattr(module, "HELD_BYTES", 1000)

@@ -16,7 +16,7 @@ NONE = dict.fromkeys(("missing", "duplicate", "shifted", "dark", "bright", "blur
 def _said(defects=None, **facts):
     found = Defects(**{**NONE, "contrast": {}, "shift_nm": {}, **(defects or {})})
     curves = SectionCurves(*[np.zeros(30)] * 5, np.zeros((30, 2)), (5.0, 5.0), 40.0, 1.0)
-    return remarks(Measurement(fingerprint(**facts), (VolumeView("v0", Sections(curves, found), ()),), None))
+    return remarks(Measurement(fingerprint(**facts), (VolumeView("v0", Sections(curves, found, (0.0, 0), (0.0, 0)), ()),), None))
 
 
 def test_nothing_to_say():

@@ -6,7 +6,7 @@ import pytest
 from pytc_auto.fingerprint import sampling, sections
 from pytc_auto.fingerprint.sampling import Windows, section_windows
 from pytc_auto.fingerprint.sections import measure_sections, section_facts
-from pytc_auto.fingerprint.shift import shifts, spectra
+from pytc_auto.fingerprint.shift import peaks, spectra, surfaces
 from pytc_auto.geometry import Box
 from pytc_auto.io.volume import ArrayVolume
 
@@ -61,7 +61,7 @@ def test_sampled_sections_are_near_the_whole(monkeypatch):
     image = _image((20, 128, 160))
     whole = _sections(image).curves
     monkeypatch.setattr(sampling, "SECTION_VOXELS", image.size // 4)
-    monkeypatch.setattr(sampling, "SMALL_WINDOW_VOXELS", 32 * 32)
+    monkeypatch.setattr(sampling, "SMALL_WINDOW_VOXELS", 32 * 20)
     part = _sections(image).curves
     assert part.windows_fraction == pytest.approx(0.25, abs=0.05)
     np.testing.assert_allclose(part.mean, whole.mean, rtol=0.05)
@@ -77,19 +77,23 @@ def test_neighbors_in_different_runs_are_not_compared():
     assert np.isnan(curves.shift_nm[:, 0])[[2, 5]].all()
 
 
+def _shifts(first, second):
+    return peaks(surfaces(spectra(first), spectra(second), (25, 30)), 1)
+
+
 @pytest.mark.parametrize("step", [(0, 0), (3, -5), (-7, 2)])
 def test_shifts_are_found_and_have_a_direction(step):
     big = _image((1, 160, 180), 1)[0]
     first = big[30:130, 30:150]
     second = big[30 - step[0] : 130 - step[0], 30 - step[1] : 150 - step[1]]
     noise = np.random.default_rng(0).normal(0, 10, (2, *first.shape))
-    found = shifts(spectra((first + noise[0])[None] - 120), spectra((second + noise[1])[None] - 120))
+    found = _shifts((first + noise[0])[None] - 120, (second + noise[1])[None] - 120)
     assert found.tolist() == [list(step)]
 
 
 def test_unrelated_pictures_have_no_shift():
     pictures = np.random.default_rng(0).normal(0, 1, (2, 12, 100, 120))
-    assert np.isnan(shifts(spectra(pictures[0]), spectra(pictures[1]))).all()
+    assert np.isnan(_shifts(pictures[0], pictures[1])).all()
 
 
 def test_a_shift_is_in_nanometers():
