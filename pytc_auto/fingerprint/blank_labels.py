@@ -70,28 +70,27 @@ def blank_label_sections(labels: Volume, axis: int, foreground: Floats, blank_im
     Args:
         labels: Of the whole volume.
         axis: The cutting axis.
-        foreground: (S,) share of each section.
+        foreground: (S,) share of each section where it was looked at.
         blank_image: (S,) sections whose image shows nothing; their labels are blank with reason.
     """
     typical = float(np.median(foreground))
     if typical < LEAST_TYPICAL:
         return []
+    empty = np.array([share == 0 and _is_zero(labels, axis, s) for s, share in enumerate(foreground)])
     found: list[int] = []
-    for start, stop in _empty_runs(foreground):
-        beside = [s for s in (start - 1, stop) if 0 <= s < len(foreground)]
+    for start, stop in _runs(empty):
+        beside = [_middle_of(labels, axis, s) for s in (start - 1, stop) if 0 <= s < len(foreground)]
         least = (LEAST_BESIDE if len(beside) == 2 else LEAST_BESIDE_END) * typical
-        if any(foreground[s] < least for s in beside):
+        if any(np.count_nonzero(section) < least * section.size for section in beside):
             continue
-        sections = [_middle_of(labels, axis, s) for s in beside]
-        if not (_continue(*sections) if len(beside) == 2 else _profiles(sections[0]) >= LEAST_PROFILES):
-            continue
-        found += [s for s in range(start, stop) if not blank_image[s] and _is_zero(labels, axis, s)]
+        if _continue(*beside) if len(beside) == 2 else _profiles(beside[0]) >= LEAST_PROFILES:
+            found += [s for s in range(start, stop) if not blank_image[s]]
     return found
 
 
-def _empty_runs(foreground: Floats) -> list[tuple[int, int]]:
-    """Start and stop of each run of sections without foreground."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], (foreground == 0).astype(int), [0]]))).tolist()
+def _runs(chosen: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Start and stop of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]]))).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.fingerprint.components import Components, Ids, Mask, extents_nm, find_components
+from pytc_auto.fingerprint.components import (
+    Components,
+    Ids,
+    Mask,
+    Widths,
+    extents_nm,
+    find_components,
+    inscribed_diameters,
+    join_widths,
+)
 from pytc_auto.fingerprint.percentiles import Floats
 from pytc_auto.fingerprint.sampling import census_blocks
 from pytc_auto.fingerprint.unlabeled import Unlabeled, whole_numbers
@@ -29,6 +38,7 @@ class Census:
         voxels: (N,)
         extent_nm: (N,) longest side of the bounding box.
         cut: (N,) whether it reaches the border of what was read, or unlabeled voxels.
+        widths: Inscribed diameters, of the components or of their profiles in the sections.
         counts: Labelled voxels of each value, 0 too.
         read: Voxels that were counted, labelled or not.
         voxel_size_nm: Of the grid that was counted on, (z, y, x).
@@ -38,6 +48,7 @@ class Census:
     voxels: Floats
     extent_nm: Floats
     cut: Mask
+    widths: Widths
     counts: dict[int, int]
     read: int
     voxel_size_nm: ZyxFloat
@@ -85,7 +96,8 @@ def take_census(
         block = whole_numbers(labels.read(box), labels.source)
         known = unlabeled.labelled(block, box)
         counts = clear_unlabeled_in_place(block, known)
-        table.add_in_place(find_components(block, known), counts, box, labels.box)
+        found = find_components(block, known)
+        table.add_in_place(found, inscribed_diameters(found, voxel_size_nm), counts, box, labels.box)
     return table.census(voxel_size_nm)
 
 
@@ -117,14 +129,16 @@ class Count:
 
     rows: int = 0
     parts: list[tuple[Ids, Floats, Places, Places, Mask]] = field(default_factory=list)
+    widths: list[Widths] = field(default_factory=list)
     pairs: list[Places] = field(default_factory=list)
     faces: dict[tuple[int, Zyx], tuple[bytes, bytes]] = field(default_factory=dict)
     counts: list[dict[int, int]] = field(default_factory=list)
     read: int = 0
 
-    def add_in_place(self, found: Components, counts: dict[int, int], box: Box, whole: Box) -> None:
+    def add_in_place(self, found: Components, widths: Widths, counts: dict[int, int], box: Box, whole: Box) -> None:
         """Take the components of a block and the labelled voxels of each value; blocks come z slowest."""
         self.counts.append(counts)
+        self.widths.append(widths)
         self.read += box.size
         start, stop = found.start + box.start, found.stop + box.start
         cut = (start == whole.start).any(axis=1) | (stop == whole.stop).any(axis=1) | found.beside_unlabeled
@@ -152,28 +166,46 @@ class Count:
 
     def census(self, voxel_size_nm: ZyxFloat) -> Census:
         """What was counted."""
-        value, voxels, start, stop, cut = self._joined()
-        extent = extents_nm(start, stop, voxel_size_nm)
-        return Census(value, voxels, extent, cut, merge_counts(self.counts), self.read, voxel_size_nm)
-
-    def _joined(self) -> tuple[Ids, Floats, Places, Places, Mask]:
-        """One table, in which the parts of a component are one row."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
         value, voxels, start, stop, cut = (np.concatenate(column) for column in zip(*self.parts, strict=True))
-        if not self.pairs or not self.rows:
-            return value, voxels, start, stop, cut
-        a, b = np.concatenate(self.pairs).T
-        graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(self.rows, self.rows))
-        count, row = connected_components(graph, directed=False)
+        row = self._rows()
+        count = int(row.max(initial=-1)) + 1
         lowest, highest = np.full((count, 3), np.iinfo(np.int64).max), np.zeros((count, 3), np.int64)
         np.minimum.at(lowest, row, start)
         np.maximum.at(highest, row, stop)
         values, reaches = np.zeros(count, value.dtype), np.zeros(count, bool)
         values[row] = value
         np.logical_or.at(reaches, row, cut)
-        return values, np.bincount(row, voxels, count).astype(np.float64), lowest, highest, reaches
+        sizes = np.bincount(row, voxels, count).astype(np.float64)
+        return Census(
+            value=values,
+            voxels=sizes,
+            extent_nm=extents_nm(lowest, highest, voxel_size_nm),
+            cut=reaches,
+            widths=self._widths(row, sizes),
+            counts=merge_counts(self.counts),
+            read=self.read,
+            voxel_size_nm=voxel_size_nm,
+        )
+
+    def _rows(self) -> Places:
+        """(rows,) number of the component that each part of one belongs to."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        if not self.pairs:
+            return np.arange(self.rows)
+        a, b = np.concatenate(self.pairs).T
+        graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(self.rows, self.rows))
+        return connected_components(graph, directed=False)[1].astype(np.int64)
+
+    def _widths(self, row: Places, sizes: Floats) -> Widths:
+        """A component is as wide as its widest part; profiles are counted in each block for themselves."""
+        widths = join_widths(self.widths)
+        if widths.of_profiles:
+            return widths
+        diameter = np.zeros(len(sizes))
+        np.maximum.at(diameter, row, widths.diameter_nm)
+        return Widths(diameter, sizes)
 
 
 def _packed(array: Ids) -> bytes:

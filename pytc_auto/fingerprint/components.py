@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +77,24 @@ def extents_nm(start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64], voxel_
 
 @dataclass(frozen=True)
 class Widths:
-    """Inscribed diameters with the voxels that each stands for, both (M,)."""
+    """Inscribed diameters with the voxels that each stands for, both (M,).
+
+    Attributes:
+        of_profiles: Whether they are of profiles in sections, instead of one for each component.
+    """
 
     diameter_nm: Floats
     voxels: Floats
+    of_profiles: bool = False
+
+
+def join_widths(parts: Sequence[Widths]) -> Widths:
+    """The widths of several boxes in one."""
+    return Widths(
+        np.concatenate([np.zeros(0), *(w.diameter_nm for w in parts)]),
+        np.concatenate([np.zeros(0), *(w.voxels for w in parts)]),
+        of_profiles=any(w.of_profiles for w in parts),
+    )
 
 
 def inscribed_diameters(components: Components, voxel_size_nm: ZyxFloat) -> Widths:
@@ -97,7 +112,7 @@ def inscribed_diameters(components: Components, voxel_size_nm: ZyxFloat) -> Widt
     axis = cutting_axis(voxel_size_nm)
     plane = tuple(s for i, s in enumerate(voxel_size_nm) if i != axis)
     found = [_profile_widths(np.ascontiguousarray(section), plane) for section in np.moveaxis(ids, axis, 0)]
-    return Widths(np.concatenate([w.diameter_nm for w in found]), np.concatenate([w.voxels for w in found]))
+    return join_widths(found)
 
 
 def profiles_of(section: Ids) -> tuple[Ids, int]:
@@ -113,12 +128,13 @@ def _profile_widths(section: Ids, plane_nm: tuple[float, ...]) -> Widths:
 
     profiles, count = profiles_of(section)
     if not count:
-        return Widths(np.zeros(0), np.zeros(0))
+        return Widths(np.zeros(0), np.zeros(0), of_profiles=True)
     statistics = cc3d.statistics(profiles, no_slice_conversion=True)
     bounds = statistics["bounding_boxes"][1 : count + 1].astype(np.int64)
     sides = (bounds[:, 1::2] + 1 - bounds[:, ::2]) * np.asarray(plane_nm)
     diameter = 2 * _largest_distances(profiles, plane_nm, count)
-    return Widths(np.minimum(diameter, sides.max(axis=1)), statistics["voxel_counts"][1 : count + 1].astype(np.float64))
+    voxels = statistics["voxel_counts"][1 : count + 1].astype(np.float64)
+    return Widths(np.minimum(diameter, sides.max(axis=1)), voxels, of_profiles=True)
 
 
 def _largest_distances(ids: Ids, sampling_nm: tuple[float, ...], count: int) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytc_auto.fingerprint.census import Census
-from pytc_auto.fingerprint.components import Components, Ids, Mask, Widths, extents_nm, inscribed_diameters
+from pytc_auto.fingerprint.components import Components, Ids, Mask, Widths, extents_nm, inscribed_diameters, join_widths
 from pytc_auto.fingerprint.percentiles import Floats, weighted_percentiles
 from pytc_auto.fingerprint.solidity import LEAST_VOXELS, solidities
 from pytc_auto.fingerprint.surface import Surface, gap_widths_nm, measure_surface
@@ -74,8 +74,7 @@ def instance_facts(
         np.concatenate([getattr(c, name) for c in census]) for name in ("volume_nm3", "extent_nm", "elongation")
     )
     cut = np.concatenate([c.cut for c in census])
-    width = np.concatenate([t.widths.diameter_nm for t in tables])
-    width_voxels = np.concatenate([t.widths.voxels for t in tables])
+    widths = join_widths([c.widths for c in census])
     solidity = np.concatenate([t.solidity for t in tables])
     surface = sum(t.surface.whole for t in tables)
     touching = sum(t.surface.touching for t in tables) / surface if surface else None
@@ -85,7 +84,7 @@ def instance_facts(
     known = bool(volume.size)
     return InstanceFacts(
         volume_nm3=weighted_percentiles(volume, np.ones_like(volume), (10, 50, 90)) if known else None,
-        diameter_nm=weighted_percentiles(width, width_voxels, (10, 50, 90)) if width.size else None,
+        diameter_nm=weighted_percentiles(widths.diameter_nm, widths.voxels, (10, 50, 90)) if known else None,
         extent_nm=weighted_percentiles(extent, volume, (50, 90, 95)) if known else None,
         elongation=weighted_percentiles(elongation, volume, (50, 90)) if known else None,
         touching_fraction=touching,

@@ -9,7 +9,7 @@ import numpy as np
 
 from pytc_auto.errors import DataError
 from pytc_auto.fingerprint.census import Census, Count, clear_unlabeled_in_place, merge_counts
-from pytc_auto.fingerprint.components import find_components
+from pytc_auto.fingerprint.components import find_components, join_widths
 from pytc_auto.fingerprint.ignore import ignore_candidates
 from pytc_auto.fingerprint.instances import InstanceTable, instance_facts, measure_instances
 from pytc_auto.fingerprint.percentiles import weighted_percentiles
@@ -51,7 +51,7 @@ class VolumeLabels:
     """What is kept of the labels of one volume.
 
     Attributes:
-        tables: Of the boxes that were read for diameters, surfaces and gaps.
+        tables: Of the boxes that were read for surfaces, gaps and solidity.
         census: Of its components.
         counted_from: What the census is of.
         voxel_size_nm: As stored, (z, y, x).
@@ -94,9 +94,10 @@ def read_labels(  # noqa: PLR0917
     known = unlabeled.labelled(block, box)
     counts = clear_unlabeled_in_place(block, known)
     components = find_components(block, known)
+    instances = measure_instances(components, block, known, voxel_size_nm, rng)
     if count is not None:
-        count.add_in_place(components, counts, box, labels.box)
-    return LabelTable(counts, box.size, measure_instances(components, block, known, voxel_size_nm, rng))
+        count.add_in_place(components, instances.widths, counts, box, labels.box)
+    return LabelTable(counts, box.size, instances)
 
 
 def census_of(tables: Sequence[LabelTable], voxel_size_nm: ZyxFloat) -> Census:
@@ -104,8 +105,9 @@ def census_of(tables: Sequence[LabelTable], voxel_size_nm: ZyxFloat) -> Census:
     value, voxels, extent, cut = (
         np.concatenate([getattr(t.instances, name) for t in tables]) for name in ("value", "voxels", "extent_nm", "cut")
     )
+    widths = join_widths([t.instances.widths for t in tables])
     counts = merge_counts(t.counts for t in tables)
-    return Census(value, voxels, extent, cut, counts, sum(t.voxels for t in tables), voxel_size_nm)
+    return Census(value, voxels, extent, cut, widths, counts, sum(t.voxels for t in tables), voxel_size_nm)
 
 
 def refuse_empty(labels: Volume, unlabeled: Sequence[int]) -> None:
@@ -178,15 +180,14 @@ def _kind(volumes: Sequence[VolumeLabels], ids: int, foreground: float | None, *
 
 def _thin(volumes: Sequence[VolumeLabels], foreground: float) -> bool:
     """Whether nearly all that is labelled is lines, a few voxels wide."""
-    widths = [t.instances.widths for v in volumes for t in v.tables]
-    diameter, voxels = np.concatenate([w.diameter_nm for w in widths]), np.concatenate([w.voxels for w in widths])
     census = [v.census for v in volumes]
+    widths = join_widths([c.widths for c in census])
     volume = np.concatenate([c.volume_nm3 for c in census])
-    if foreground > SKELETON_FOREGROUND or not voxels.size or not volume.size:
+    if foreground > SKELETON_FOREGROUND or not volume.size:
         return False
     elongation = weighted_percentiles(np.concatenate([c.elongation for c in census]), volume, (50,))["p50"]
     finest = min(min(v.voxel_size_nm) for v in volumes)
-    thick = weighted_percentiles(diameter, voxels, (90,))["p90"]
+    thick = weighted_percentiles(widths.diameter_nm, widths.voxels, (90,))["p90"]
     return thick <= SKELETON_VOXELS * finest and elongation >= SKELETON_ELONGATION
 
 

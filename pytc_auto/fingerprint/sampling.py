@@ -135,15 +135,27 @@ def sampled_boxes(shape: Zyx, chunks: Zyx | None, rng: np.random.Generator, *, e
     box = math.prod(side)
     if chunks is None:
         return _spread(whole, side, max(1, round(total / box)), rng)
-    cell = zyx([min(n, c if c >= s else s // c * c) for n, s, c in zip(shape, side, chunks, strict=True)])
+    cell = zyx([_cell(n, s, c) for n, s, c in zip(shape, side, chunks, strict=True)])
     cells = (
         list(blocks(whole, cell)) if math.prod(shape) < MOST_CELLS * math.prod(cell) else _spread(whole, cell, MOST_CELLS, rng)
     )
     side = zyx([min(s, c) for s, c in zip(side, cell, strict=True)])
-    wanted = max(1, round(total / math.prod(side)))
-    count = max(1, min(len(cells), wanted, DECODED_VOXELS // math.prod(cell)))
+    count = max(1, min(len(cells), round(total / math.prod(side)), DECODED_VOXELS // math.prod(cell)))
     chosen = [cells[i] for i in _strata(len(cells), count, rng)]
-    return [inside for c in chosen for inside in _spread(c, side, -(-wanted // count), rng)]
+    share = total / sum(c.size for c in chosen)
+    return [inside for c in chosen for inside in _spread(c, side, _times(share * c.size, side, c), rng)]
+
+
+def _cell(extent: int, side: int, chunk: int) -> int:
+    """A chunk, or as many as a box spans, so that an axis is cut nearly evenly."""
+    chunks = -(-extent // chunk)
+    cells = -(-chunks // max(1, side // chunk))
+    return min(extent, -(-chunks // cells) * chunk)
+
+
+def _times(voxels: float, side: Zyx, cell: Box) -> int:
+    """How many boxes of a cell have so many voxels; at the volume's end a cell may be thinner than a box."""
+    return max(1, round(voxels / math.prod(min(s, n) for s, n in zip(side, cell.shape, strict=True))))
 
 
 def _spread(region: Box, side: Zyx, count: int, rng: np.random.Generator) -> list[Box]:

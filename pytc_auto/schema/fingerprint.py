@@ -128,7 +128,7 @@ class LabelFacts(Part):
     instances: InstanceFacts
     counted_from: CountedFrom | None = Field(description="what ids, components and their extents come from")
     counted_at_nm: VoxelSize | None = Field(description="voxel size at which they were counted")
-    sampled_fraction: Fraction | None = Field(description="share of the labels' voxels read for diameters, surfaces and gaps")
+    sampled_fraction: Fraction | None = Field(description="share of the labels' voxels read for surfaces, gaps and solidity")
 
 
 class Fingerprint(Document):

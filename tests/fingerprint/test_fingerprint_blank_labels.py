@@ -48,6 +48,14 @@ def test_blank_sections_at_the_ends_are_found_where_many_objects_vanish_at_once(
     assert _blank(labels) == _blank(labels > 0) == _blank(labels.astype(np.float32)) == [0, 8, 9]
 
 
+def test_columns_that_miss_a_neighbor_hide_no_blank_section():
+    labels = _objects(20)
+    labels[7] = 0
+    share = look_at_sections(ArrayVolume(labels), [Box.of_shape(labels.shape)], 0, []).foreground
+    share[[6, 15]] = 0
+    assert blank_label_sections(ArrayVolume(labels), 0, share, np.zeros(20, bool)) == [7]
+
+
 def test_objects_that_just_end_are_no_blank_sections():
     few = _objects(count=4)
     few[[0, 8, 9]] = 0

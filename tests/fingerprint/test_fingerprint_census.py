@@ -55,6 +55,33 @@ def test_blocks_give_what_the_whole_gives(limit, monkeypatch):
     np.testing.assert_array_equal(labels, before)
 
 
+@pytest.mark.parametrize("limit", [10**6, 6000, 2000])
+def test_a_component_is_as_wide_as_its_widest_part(limit, monkeypatch):
+    monkeypatch.setattr(sampling, "LABEL_BOX_VOXELS", limit)
+    size = (12.0, 10.0, 8.0)
+    z, y, x = np.ogrid[:30, :35, :40]
+    labels = np.zeros((30, 35, 40), np.uint8)
+    radii_nm = {1: 60.0, 2: 100.0}
+    for value, center in {1: (7, 8, 9), 2: (18, 22, 26)}.items():
+        square = sum((s * (a - c)) ** 2 for s, a, c in zip(size, (z, y, x), center, strict=True))
+        labels[square <= radii_nm[value] ** 2] = value
+    census = _census(labels, size=size)
+    order = np.argsort(census.value)
+    np.testing.assert_allclose(census.widths.diameter_nm[order], [2 * r for r in radii_nm.values()], atol=16)
+    np.testing.assert_array_equal(census.widths.voxels, census.voxels)
+
+
+@pytest.mark.parametrize("limit", [10**6, 700])
+def test_of_thick_sections_the_profiles_are_as_wide_as_they_are(limit, monkeypatch):
+    monkeypatch.setattr(sampling, "LABEL_BOX_VOXELS", limit)
+    labels = np.zeros((6, 20, 20), np.uint8)
+    labels[:, 4:8] = 1
+    labels[2:4, 12:18] = 2
+    widths = _census(labels, size=(40.0, 5.0, 5.0)).widths
+    assert sorted(set(widths.diameter_nm.tolist())) == [20.0, 30.0]
+    assert widths.voxels[widths.diameter_nm == 20].sum() == (labels == 1).sum()
+
+
 @pytest.mark.parametrize("limit", [10**6, 60])
 def test_unlabeled_voxels_are_no_objects_and_cut_them(limit, monkeypatch):
     monkeypatch.setattr(sampling, "LABEL_BOX_VOXELS", limit)

@@ -62,6 +62,14 @@ def test_large_images_are_read_in_boxes_that_do_not_overlap(chunks):
     assert len(thirds) >= 20 or chunks == (1, 900, 1100)
 
 
+@pytest.mark.parametrize(
+    ("shape", "chunks"), [((20, 576, 1024), (1, 576, 1024)), ((130, 250, 250), (32, 64, 64)), ((18, 512, 512), None)]
+)
+def test_a_quarter_is_a_quarter(shape, chunks):
+    boxes = sampling.sampled_boxes(shape, chunks, _rng(), each=2**12, total=np.prod(shape) // 4)
+    assert sum(b.size for b in boxes) / np.prod(shape) == pytest.approx(0.25, abs=0.02)
+
+
 def test_boxes_lie_in_as_few_chunks_as_can_be():
     for box in sampling.image_boxes(Nothing((700, 900, 1100), (128, 64, 100)), _rng()):
         for start, stop, chunk in zip(box.start, box.stop, (128, 64, 100), strict=True):
