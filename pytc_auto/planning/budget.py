@@ -111,7 +111,7 @@ def choose(
         machine: Memory and time.
         width: Features of the first stage to start from.
         folds: How the data are divided for a candidate.
-        extent: Of the smallest volume.
+        extent: Of the smallest labelled box.
 
     Returns:
         The schedule and what limited it: nothing, memory or time.

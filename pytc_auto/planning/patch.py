@@ -131,10 +131,18 @@ def _network(topology: Topology, width: int, most: int) -> Network:
 
 def smallest_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
     """Extent per axis of the smallest labelled volume on the working grid; None where a shape is not known."""
-    shapes = [v.shape for v in fingerprint.volumes if v.labelled]
-    if not shapes or any(s is None for s in shapes):
-        return None
+    return _smallest([v.shape for v in fingerprint.volumes if v.labelled], scale)
+
+
+def smallest_labelled(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
+    """The same of the boxes that are labelled, without the context around them."""
+    return _smallest([v.labels_box.shape if v.labels_box else v.shape for v in fingerprint.volumes if v.labelled], scale)
+
+
+def _smallest(shapes: Sequence[Zyx | None], scale: Zyx) -> Zyx | None:
     known = [s for s in shapes if s is not None]
+    if not known or len(known) < len(shapes):
+        return None
     return zyx([max(1, math.ceil(min(s[i] for s in known) / scale[i])) for i in range(3)])
 
 

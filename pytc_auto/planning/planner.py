@@ -12,7 +12,14 @@ from pytc_auto.planning.budget import Schedule, choose
 from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.planning.folds import choose_folds
 from pytc_auto.planning.heads import choose_heads
-from pytc_auto.planning.patch import Candidate, candidates, field_of_view, smallest_extent, wanted_field_of_view
+from pytc_auto.planning.patch import (
+    Candidate,
+    candidates,
+    field_of_view,
+    smallest_extent,
+    smallest_labelled,
+    wanted_field_of_view,
+)
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
 from pytc_auto.planning.scale import choose_scale
 from pytc_auto.planning.task import choose_task, read_labels
@@ -28,7 +35,12 @@ LEAST_EXTENT = 16
 
 @dataclass(frozen=True)
 class _Ground:
-    """What is settled before the patch is chosen."""
+    """What is settled before the patch is chosen.
+
+    Attributes:
+        extent: Of the smallest labelled volume on the working grid.
+        labelled: Of the smallest labelled box.
+    """
 
     fingerprint: Fingerprint
     machine: Machine
@@ -36,6 +48,7 @@ class _Ground:
     labels: InstanceLabels | ClassLabels
     voxel_size_nm: ZyxFloat
     extent: Zyx | None
+    labelled: Zyx | None
 
 
 def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None = None) -> Plan:
@@ -55,7 +68,15 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None =
     scale = choose_scale(fingerprint)
     size = _scaled(fingerprint.voxel_size_nm, scale.value)
     labels = read_labels(fingerprint, chosen_task.value, size)
-    ground = _Ground(fingerprint, machine, chosen_task.value, labels.value, size, smallest_extent(fingerprint, scale.value))
+    ground = _Ground(
+        fingerprint,
+        machine,
+        chosen_task.value,
+        labels.value,
+        size,
+        extent=smallest_extent(fingerprint, scale.value),
+        labelled=smallest_labelled(fingerprint, scale.value),
+    )
     fit, patch_why = _choose_patch(ground)
     decisions: dict[str, Decision[object]] = {
         "task": chosen_task,
@@ -102,8 +123,8 @@ def _choose_patch(ground: _Ground) -> tuple[Schedule, Why]:
         len(ground.labels.values) if isinstance(ground.labels, ClassLabels) else TYPICAL_CHANNELS,
         ground.machine,
         START_WIDTH[device],
-        folds=lambda candidate: choose_folds(ground.fingerprint, ground.extent, candidate.patch).value,
-        extent=ground.extent,
+        folds=lambda candidate: choose_folds(ground.fingerprint, ground.labelled, candidate.patch).value,
+        extent=ground.labelled,
     )
     got = field_of_view(fit.candidate.patch, ground.voxel_size_nm)
     extent = list(ground.extent) if ground.extent else None
@@ -122,7 +143,7 @@ def _after_patch(ground: _Ground, fit: Schedule) -> dict[str, Decision[object]]:
         "sampling": _sampling(ground, fit),
         "augmentation": choose_augmentation(fingerprint, size, order),
         "optimizer": _optimizer(fit.fold_steps),
-        "folds": choose_folds(fingerprint, ground.extent, patch),
+        "folds": choose_folds(fingerprint, ground.labelled, patch),
         "inference": choose_inference(machine, patch, sum(head.channels for head in heads.value), order),
         "decoder": choose_decoder(fingerprint, ground.task),
     }

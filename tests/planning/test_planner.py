@@ -104,6 +104,17 @@ def test_folds_by_the_number_of_volumes_and_the_length_of_one():
     assert make_plan(fingerprint(shape=(130, 400, 250)), CPU).folds.axis == "y"
 
 
+def test_the_labelled_box_is_divided_and_not_the_context_around_it():
+    padded = fingerprint(shape=(100, 110, 300), labels_box={"start": (10, 10, 10), "shape": (60, 90, 80)})
+    plan = make_plan(padded, CPU)
+    assert plan.folds.axis == "y"
+    assert plan.folds.guard == min(plan.patch[1] // 2, 30)
+    assert plan.why["sampling"].numbers["left_out_share"] == pytest.approx(0.25 + plan.folds.guard / 90, abs=1e-3)
+    small = make_plan(fingerprint(labels_box={"start": (10, 10, 10), "shape": (20, 30, 24)}), CPU)
+    assert (small.folds.axis, small.folds.guard) == ("y", 10)
+    assert small.patch[0] > 20, "a patch may reach into the context"
+
+
 def test_a_fold_that_leaves_out_much_is_refitted_on_everything():
     plan = make_plan(fingerprint(), CPU)
     sampling, left_out = plan.sampling, plan.why["sampling"].numbers["left_out_share"]
