@@ -116,11 +116,15 @@ def refuse_empty(labels: Volume, unlabeled: Sequence[int]) -> None:
     Raises:
         DataError: They are zero, or unlabeled, everywhere.
     """
-    if any(is_foreground(labels.read(box), unlabeled).any() for box in slabs(labels.box)):
-        return
+    if not any(is_foreground(labels.read(box), unlabeled).any() for box in slabs(labels.box)):
+        raise empty_labels(labels.source, unlabeled)
+
+
+def empty_labels(source: str, unlabeled: Sequence[int]) -> DataError:
+    """Tells that a volume, or a whole data set, has nothing in its labels."""
     besides = f" or unlabeled ({', '.join(map(str, unlabeled))})" if unlabeled else ""
-    raise DataError(
-        f"{labels.source}: the labels are zero{besides} everywhere, there is nothing to learn from. "
+    return DataError(
+        f"{source}: the labels are zero{besides} everywhere, there is nothing to learn from. "
         "Give the labels that belong to this image, or take the volume out of the data set."
     )
 

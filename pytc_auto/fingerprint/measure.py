@@ -17,7 +17,7 @@ from pytc_auto.fingerprint.census import Census, Count, take_census
 from pytc_auto.fingerprint.contrast import inverted_by_structure
 from pytc_auto.fingerprint.ignore import edge_value
 from pytc_auto.fingerprint.intensity import Filled, GrayValues, Image, find_padding, intensity_facts, read_gray_values
-from pytc_auto.fingerprint.labels import VolumeLabels, census_of, label_facts, read_labels, refuse_empty
+from pytc_auto.fingerprint.labels import VolumeLabels, census_of, empty_labels, label_facts, read_labels, refuse_empty
 from pytc_auto.fingerprint.measurement import Measurement, VolumeView, orthogonal_slices, size_histogram
 from pytc_auto.fingerprint.pictures import pictures_of
 from pytc_auto.fingerprint.sampling import can_be_counted, image_boxes, label_boxes, label_columns, section_windows
@@ -33,6 +33,8 @@ from pytc_auto.schema.dataset import AxisOrder, Dataset, VolumeEntry
 from pytc_auto.schema.fingerprint import CountedFrom, Fingerprint, LabelsBox, VolumeFacts
 
 HELD_BYTES = 2**27
+MOST_BARS = 4
+"""Of more volumes the progress is told of all together; their total is guessed from those that are done."""
 BORDER_SECTIONS = 3
 """Left out at either end of the labels where they are compared with the image, so that its neighbors are there."""
 
@@ -107,9 +109,12 @@ def measure(
         progress: Told what is being read.
 
     Raises:
-        DataError: A volume cannot be read, or its labels are zero everywhere.
+        DataError: A volume cannot be read, or its labels are zero everywhere. One image of many may show nothing.
     """
-    reading = Reading(np.random.default_rng(seed), full, progress)
+    many = len(dataset.volumes) > MOST_BARS
+    reading = Reading(np.random.default_rng(seed), full, silent if many else progress)
+    if many:
+        progress("volumes", 0, 0)
     size = _median_voxel_size([e.voxel_size_nm for e in dataset.volumes])
     axis = cutting_axis(size)
     found = []
@@ -120,9 +125,14 @@ def measure(
             open_level = partial(_level, entry.labels, entry.axes)
             labelled = Labelled(open_labels(entry), Unlabeled(dataset.unlabeled, axis, sections), open_level)
         found.append(measure_volume(entry, image, labelled, axis, reading))
-    census = [m.labels.census for m in found if m.labels is not None]
+        if many:
+            done = sum(math.prod(m.facts.shape or ()) for m in found)
+            progress("volumes", done, done / len(found) * len(dataset.volumes))
+    labels = [m.labels for m in found if m.labels is not None]
+    if labels and all(v.counted_from == "voxels" and not v.census.value.size for v in labels):
+        raise empty_labels(dataset.root, dataset.unlabeled)
     fingerprint = _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
-    return Measurement(fingerprint, tuple(m.view for m in found), size_histogram(census))
+    return Measurement(fingerprint, tuple(m.view for m in found), size_histogram([v.census for v in labels]))
 
 
 def measure_volume(entry: VolumeEntry, image: Volume, labelled: Labelled | None, axis: int, reading: Reading) -> Measured:
@@ -183,7 +193,7 @@ def _measure_labels(
     labels = in_memory(labelled.labels, HELD_BYTES)
     columns = label_columns(labels, axis, reading.rng, full=reading.full)
     sections = look_at_sections(labels, columns, axis, unlabeled.values)
-    if not sections.foreground.any():
+    if min(labels.shape) > 1 and not sections.foreground.any():
         refuse_empty(labels, unlabeled.values)
     blank = set(unlabeled.sections)
     if 0 not in unlabeled.values:

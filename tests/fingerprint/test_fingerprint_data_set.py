@@ -126,6 +126,27 @@ def _stack(blank):
     return labels
 
 
+def test_one_image_of_many_may_show_nothing(tmp_path):
+    shape = (1, 40, 50)
+    square = np.zeros(shape, np.uint8)
+    square[:, 5:20, 10:30] = 1
+    found = facts(_dataset(tmp_path, [(_image(shape), square), (_image(shape, 1), np.zeros(shape, np.uint8))]))
+    assert found.labels.foreground_fraction == pytest.approx(300 / 4000)
+    assert found.labels.unlabeled_fraction == 0
+    nothing = [(_image(shape), np.zeros(shape, np.uint8))] * 2
+    with pytest.raises(DataError, match="zero everywhere, there is nothing to learn from"):
+        measure(_dataset(tmp_path, nothing))
+
+
+def test_the_progress_of_many_volumes_is_one_bar(tmp_path):
+    told = []
+    volumes = [(_image((1, 30, 40 + i)), None) for i in range(6)]
+    measure(_dataset(tmp_path, volumes), progress=lambda *step: told.append(step))
+    assert {what for what, _, _ in told} == {"volumes"}
+    assert [done for _, done, _ in told] == [sum(30 * (40 + i) for i in range(n)) for n in range(7)]
+    assert told[-1][1] == told[-1][2]
+
+
 def test_blank_label_sections_count_as_unlabeled(tmp_path):
     labels, image = _stack([1, 7]), _image((12, 30, 40))
     measured = measure(_dataset(tmp_path, [(image, labels)]))
