@@ -60,7 +60,8 @@ def measure(dataset: Path, max_time: str, runs: Path) -> str:
     network = plan.network.features
     made = f"{'×'.join(map(str, plan.patch))}, {network[0]}–{network[-1]} features, {plan.precision}"
     text = ", ".join(f"{k} {v:.3f}" for k, v in shown.items())
-    return f"{made} | {plan.sampling.steps} | {text} | {wall:.0f} | {datetime.date.today()} | {commit()} | {machine()}"
+    refit = f" + {plan.sampling.refit_steps} refit" if plan.sampling.refit_steps else ""
+    return f"{made} | {plan.sampling.steps}{refit} | {text} | {wall:.0f} | {datetime.date.today()} | {commit()} | {machine()}"
 
 
 if __name__ == "__main__":

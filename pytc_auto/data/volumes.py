@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
 from pytc_auto.io.entry import open_image, open_labels
 from pytc_auto.io.scale import at_scale
 from pytc_auto.io.volume import Volume, in_memory, read_reflected
+from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.plan import Plan
 
@@ -131,13 +133,17 @@ class _Part(Volume):
         return self._whole.read(box.shift(self._start))
 
 
-def open_volumes(dataset: Dataset, plan: Plan, memory_bytes: float) -> list[LabelledVolume]:
+def open_volumes(
+    dataset: Dataset, plan: Plan, memory_bytes: float, *, cache: Path | None = None, progress: Progress = silent
+) -> list[LabelledVolume]:
     """Open all labelled volumes of a data set at the plan's working scale.
 
     Args:
         dataset: Where they are.
         plan: For the working scale.
         memory_bytes: Volumes are held in memory, in order, as long as they fit; the rest is read crop by crop.
+        cache: Folder for copies of volumes that cannot be read by box; None reads them as they are.
+        progress: Told how far a copy is.
 
     Raises:
         DataError: A file cannot be read, image and labels differ in shape, or nothing is labelled.
@@ -146,7 +152,7 @@ def open_volumes(dataset: Dataset, plan: Plan, memory_bytes: float) -> list[Labe
     for entry in dataset.volumes:
         if entry.labels is None:
             continue
-        volume, used = _open(entry, plan, memory_bytes)
+        volume, used = _open(entry, plan, memory_bytes, cache, progress)
         memory_bytes -= used
         volumes.append(volume)
     if not volumes:
@@ -159,12 +165,15 @@ def whole_regions(volumes: Sequence[LabelledVolume]) -> tuple[Region, ...]:
     return tuple(Region(number, volume.labelled, volume.box) for number, volume in enumerate(volumes))
 
 
-def _open(entry: VolumeEntry, plan: Plan, memory_bytes: float) -> tuple[LabelledVolume, int]:
+def _open(
+    entry: VolumeEntry, plan: Plan, memory_bytes: float, cache: Path | None, progress: Progress
+) -> tuple[LabelledVolume, int]:
     """One labelled volume, and the memory it takes."""
-    labels, start = _labels_on_grid(entry, plan.working_scale)
+    image = at_scale(open_image(entry, cache, progress), plan.working_scale, kind="image")
+    labels, start = _labels_on_grid(open_labels(entry, cache, progress), entry, plan.working_scale)
     held = []
     used = 0
-    for volume in (at_scale(open_image(entry), plan.working_scale, kind="image"), labels):
+    for volume in (image, labels):
         held.append(in_memory(volume, memory_bytes - used))
         if held[-1] is not volume:
             used += math.prod(volume.shape) * volume.dtype.itemsize
@@ -173,13 +182,12 @@ def _open(entry: VolumeEntry, plan: Plan, memory_bytes: float) -> tuple[Labelled
     return LabelledVolume(entry.name, held[0], held[1], axis, sections, start), used
 
 
-def _labels_on_grid(entry: VolumeEntry, scale: Zyx) -> tuple[Volume, Zyx]:
+def _labels_on_grid(labels: Volume, entry: VolumeEntry, scale: Zyx) -> tuple[Volume, Zyx]:
     """Labels on the working grid and where they begin: at its first voxel that does not reach out of them.
 
     Raises:
         DataError: They are thinner than a voxel of the working grid.
     """
-    labels = open_labels(entry)
     start = zyx([-(-a // f) for a, f in zip(entry.labels_start, scale, strict=True)])
     skipped = zyx([s * f - a for s, f, a in zip(start, scale, entry.labels_start, strict=True)])
     if any(a >= n for a, n in zip(skipped, labels.shape, strict=True)):

@@ -93,7 +93,13 @@ class Measured:
 
 
 def measure(
-    dataset: Dataset, *, seed: int = 0, full: bool = False, name: str | None = None, progress: Progress = silent
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    full: bool = False,
+    name: str | None = None,
+    cache: Path | None = None,
+    progress: Progress = silent,
 ) -> Measurement:
     """Measure a data set.
 
@@ -106,6 +112,7 @@ def measure(
         seed: Chooses boxes and random values; the same seed gives the same fingerprint.
         full: Read everything, however long it takes. Sections are compared in windows all the same.
         name: Of the fingerprint; the data folder's by default.
+        cache: Folder for copies of volumes that cannot be read by box; None reads them as they are.
         progress: Told what is being read.
 
     Raises:
@@ -119,11 +126,13 @@ def measure(
     axis = cutting_axis(size)
     found = []
     for entry in dataset.volumes:
-        image, labelled = open_image(entry), None
+        image, labelled = open_image(entry, cache, reading.progress), None
         if entry.labels:
             sections = [s - entry.labels_start[axis] for s in entry.unlabeled_sections]
             open_level = partial(_level, entry.labels, entry.axes)
-            labelled = Labelled(open_labels(entry), Unlabeled(dataset.unlabeled, axis, sections), open_level)
+            labelled = Labelled(
+                open_labels(entry, cache, reading.progress), Unlabeled(dataset.unlabeled, axis, sections), open_level
+            )
         found.append(measure_volume(entry, image, labelled, axis, reading))
         if many:
             done = sum(math.prod(m.facts.shape or ()) for m in found)

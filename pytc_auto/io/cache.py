@@ -63,6 +63,8 @@ def _copy(volume: Volume, path: Path, count: Path, progress: Progress) -> None:
     chunks = _chunks(volume)
     slabs = list(blocks(volume.box, (chunks[0], *volume.shape[1:])))
     done = json.loads(count.read_text())["done"] if count.is_file() and path.is_dir() else 0
+    if done == len(slabs):
+        return
     if not done:
         _remove([path])
         _create(volume, path, chunks)

@@ -77,7 +77,7 @@ def plan(  # noqa: PLR0913
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
     found = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    measured = measure(found.dataset, name=run.name, full=full, progress=progress)
+    measured = measure(found.dataset, name=run.name, full=full, cache=run.cache, progress=progress)
     fingerprint = measured.fingerprint
     dataset = _with_blank_sections(found.dataset, fingerprint)
     if size is not None:

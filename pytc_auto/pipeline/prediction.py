@@ -221,12 +221,14 @@ class Job:
 def _run(job: Job, networks: list[Any], progress: Progress) -> None:
     """Blocks of prediction, then decoding, then pyramids."""
     from pytc_auto.inference.blocks import BlockLedger, predict_volume
+    from pytc_auto.io.cache import cached
     from pytc_auto.io.ome_zarr import CHUNK, add_pyramid, create_image, open_level, remove_image
     from pytc_auto.io.scale import at_scale
 
     plan, target = job.model.plan, job.target
-    image = at_scale(job.source, plan.working_scale, kind="image")
     job.note(finished=False)
+    source = cached(job.source, target / STATE / "cache", progress)
+    image = at_scale(source, plan.working_scale, kind="image")
     if not (target / "0" / "zarr.json").is_file():
         create_image(
             target,
@@ -248,18 +250,19 @@ def _run(job: Job, networks: list[Any], progress: Progress) -> None:
         progress=lambda share: progress(f"predicting {job.path.name}", share * image.box.size, image.box.size),
     )
     progress(f"decoding {job.path.name}", 0, 0)
-    _decode(job, predictions)
+    _decode(job, source, predictions)
     add_pyramid(target / "labels" / SEGMENTATION, kind="labels")
     progress(f"decoding {job.path.name}", image.box.size, image.box.size)
     if job.keep_predictions:
         add_pyramid(target, kind="image")
     else:
         remove_image(target)
-    shutil.rmtree(target / STATE / "done", ignore_errors=True)
+    for unneeded in ("done", "cache"):
+        shutil.rmtree(target / STATE / unneeded, ignore_errors=True)
     job.note(finished=True)
 
 
-def _decode(job: Job, predictions: Any) -> None:
+def _decode(job: Job, source: Volume, predictions: Any) -> None:
     """Segmentation on the input's grid, with a picture."""
     import numpy as np
 
@@ -268,7 +271,7 @@ def _decode(job: Job, predictions: Any) -> None:
     from pytc_auto.io.scale import upsample_labels
     from pytc_auto.pipeline.pictures import result_picture
 
-    plan, source = job.model.plan, job.source
+    plan = job.model.plan
     stored = np.asarray(predictions[:])
     segmentation = upsample_labels(decode(stored, plan, job.model.decoder), plan.working_scale, source.shape)
     shutil.rmtree(job.target / "labels", ignore_errors=True)

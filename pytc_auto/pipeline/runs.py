@@ -38,6 +38,11 @@ class Run:
         return self.folder / "fingerprint.json"
 
     @property
+    def cache(self) -> Path:
+        """Copies of volumes that cannot be read by box; made anew where they are missing."""
+        return self.folder / "cache"
+
+    @property
     def model(self) -> Path:
         """The portable model."""
         return self.folder / "model"

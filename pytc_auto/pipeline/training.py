@@ -104,7 +104,7 @@ def _train_fold(  # noqa: PLR0917
         say(f"Fold {number} is trained already")
         return False
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
-    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA)
+    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA, cache=run.cache)
     division = divide(plan.folds, whole_regions(volumes), number)
     held_out = HeldOut(plan, volumes, division.validation)
     seed_everything(plan.sampling.seed + number, workers=False, verbose=False)
@@ -144,7 +144,7 @@ def _refit(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Ca
     seed = sampling.seed + plan.folds.count + number
     shorter = plan.replace(sampling=sampling.replace(steps=sampling.refit_steps, seed=seed))
     seed_everything(seed, workers=False, verbose=False)
-    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA)
+    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA, cache=run.cache)
     network = build_network(plan)
     load_weights(network, folder / WEIGHTS)
     say(f"Refitting on all labelled data: {sampling.refit_steps} steps")

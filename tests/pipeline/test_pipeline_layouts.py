@@ -8,6 +8,7 @@ import tifffile
 from tests_pipeline import SIZE
 
 import pytc_auto
+from pytc_auto.io.open import open_volume
 from pytc_auto.phantom import make_phantom
 from pytc_auto.schema.dataset import Dataset
 
@@ -46,3 +47,30 @@ def test_a_padded_image_is_learned_from_where_it_is_labelled(tmp_path):
     assert made.fingerprint.labels.unlabeled_fraction == 0
     trained = pytc_auto.train("padded", runs=tmp_path / "runs")
     assert trained.scores[0]["voi"] >= 0
+
+
+def test_compressed_files_are_copied_once_into_the_run(tmp_path):
+    data, runs = tmp_path / "packed", tmp_path / "runs"
+    tissue = make_phantom((24, 48, 76), SIZE, seed=1)
+    for side, array in (("images", tissue.image_zyx), ("labels", tissue.neurons_zyx)):
+        (data / side).mkdir(parents=True)
+        np.savez_compressed(data / side / "a.npz", array)
+    told = []
+    made = pytc_auto.plan(data, runs=runs, voxel_size_nm=SIZE, progress=lambda *step: told.append(step))
+    assert {"a, copy of the image", "a, copy of the labels"} < {what for what, _, _ in told}
+    copies = {p.name: p.stat().st_mtime_ns for p in (runs / "packed" / "cache").iterdir()}
+    assert len(copies) == 4
+    assert Dataset.load(made.run.dataset_file).volumes[0].image.startswith(str(data / "images" / "a.npz"))
+    pytc_auto.train("packed", runs=runs)
+    assert {p.name: p.stat().st_mtime_ns for p in (runs / "packed" / "cache").iterdir()} == copies
+    model, image = made.run.model, data / "images" / "a.npz"
+    told.clear()
+    (out,) = pytc_auto.predict(
+        [image], model=model, out=tmp_path / "seg", voxel_size_nm=SIZE, progress=lambda *step: told.append(step)
+    )
+    assert "Copying a.npz:arr_0" in {what for what, _, _ in told}
+    assert not (out / ".pytc" / "cache").exists()
+    np.save(tmp_path / "a.npy", tissue.image_zyx)
+    (plain,) = pytc_auto.predict([tmp_path / "a.npy"], model=model, out=tmp_path / "plain", voxel_size_nm=SIZE)
+    first, second = (open_volume(f"{p}/labels/segmentation") for p in (out, plain))
+    np.testing.assert_array_equal(first.read(first.box), second.read(second.box))
