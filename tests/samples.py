@@ -55,6 +55,7 @@ def fingerprint(**changes) -> Fingerprint:
         "labels_shift_nm": None,
     }
     top = {"name": "sample", "task": None, "voxel_size_nm": (10.0, 10.0, 10.0), "class_names": {}, "unlabeled": []}
+    top |= {"provenance": {"kind": "measured", "sources": [], "note": None}}
     sections = {"mean_drift": 0.1, "missing_rate": 0.0, **dict.fromkeys(UNMEASURED_SECTIONS)}
     volumes = changes.pop("volumes", 1)
     for group in (instances, labels, volume, top, sections):

@@ -30,7 +30,7 @@ from pytc_auto.io.scale import coarse_voxel_size
 from pytc_auto.io.volume import Volume, in_memory
 from pytc_auto.progress import Progress, silent, walked
 from pytc_auto.schema.dataset import AxisOrder, Dataset, VolumeEntry
-from pytc_auto.schema.fingerprint import CountedFrom, Fingerprint, LabelsBox, VolumeFacts
+from pytc_auto.schema.fingerprint import CountedFrom, Fingerprint, LabelsBox, Provenance, VolumeFacts
 
 HELD_BYTES = 2**27
 MOST_BARS = 4
@@ -292,6 +292,7 @@ def _fingerprint(dataset: Dataset, found: Sequence[Measured], size: ZyxFloat, na
     return Fingerprint(
         name=name,
         task=dataset.task,
+        provenance=Provenance(kind="measured", sources=[], note=None),
         volumes=[m.facts for m in found],
         voxel_size_nm=size,
         intensity=intensity,

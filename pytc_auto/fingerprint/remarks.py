@@ -94,14 +94,14 @@ def _of_labels(labels: LabelFacts | None) -> list[str]:
     found += [
         f"Label value {c.value} looks like 'not labelled' ({c.reason}; {c.fraction:.1%} of the voxels): "
         f"declare unlabeled: [{c.value}] in dataset.yaml."
-        for c in labels.ignore_candidates[:MOST_NAMED]
+        for c in (labels.ignore_candidates or [])[:MOST_NAMED]
     ]
     return found
 
 
 def _of_sample(fingerprint: Fingerprint) -> list[str]:
     found = []
-    if fingerprint.sampled_fraction < 1:
+    if fingerprint.sampled_fraction is not None and fingerprint.sampled_fraction < 1:
         found.append(f"The volumes are large: {fingerprint.sampled_fraction:.2%} of their voxels were measured.")
     if fingerprint.labels and fingerprint.labels.counted_from == "sample":
         found.append("The labels have no level small enough to be counted whole: ids and sizes are those of the sample.")

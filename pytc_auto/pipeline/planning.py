@@ -100,7 +100,7 @@ def _default_name(data: Path) -> str:
 
 def _with_blank_sections(dataset: Dataset, fingerprint: Fingerprint) -> Dataset:
     """Blank label sections count as unlabeled from here on."""
-    blank = {facts.name: facts.blank_label_sections for facts in fingerprint.volumes}
+    blank = {facts.name: facts.blank_label_sections or [] for facts in fingerprint.volumes}
     entries = [entry.replace(unlabeled_sections=blank[entry.name]) for entry in dataset.volumes]
     return dataset.replace(volumes=entries)
 

@@ -58,10 +58,12 @@ def boundary_width(voxel_size_nm: ZyxFloat) -> float:
 
 
 def _class_head(fingerprint: Fingerprint, labels: ClassLabels) -> Decision[Sequence[Head]]:
-    """Weights of the cross entropy: inverse root of the share, mean 1 over the classes."""
-    shares = fingerprint.labels.values if fingerprint.labels and fingerprint.labels.values else {}
-    roots = [max(shares.get(v, 0.0), 1e-4) ** -0.5 for v in labels.values]
+    """Weights of the cross entropy: inverse root of the share, mean 1 over the classes; equal where a share is not known."""
+    facts = fingerprint.labels.values if fingerprint.labels and fingerprint.labels.values else {}
+    shares = [share for v in labels.values if (share := facts.get(v)) is not None]
+    known = len(shares) == len(labels.values)
+    roots = [max(share, 1e-4) ** -0.5 for share in shares] if known else [1.0] * len(labels.values)
     mean = sum(roots) / len(roots)
     weights = [rounded(min(MOST_CLASS_WEIGHT, r / mean)) for r in roots]
     head = ClassHead(kind="classes", class_weights=weights, loss="dice_ce", weight=1.0)
-    return Decision([head], "heads.classes", {"weights": weights})
+    return Decision([head], "heads.classes" if known else "heads.unknown_shares", {"weights": weights})

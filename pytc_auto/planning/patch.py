@@ -42,7 +42,9 @@ class Candidate:
 def wanted_field_of_view(fingerprint: Fingerprint, task: Task) -> tuple[float, str, Numbers]:
     """Field of view in nm, the rule, and its numbers."""
     facts = fingerprint.labels.instances if fingerprint.labels else None
-    if task == "objects" and facts is not None and facts.extent_nm is not None:
+    if task == "objects":
+        if facts is None or facts.extent_nm is None:
+            return FIELD_OF_VIEW_NM, "patch.unknown_extent", {"extent_p95_nm": None}
         extent = facts.extent_nm["p95"]
         wanted = min(MOST_FIELD_OF_VIEW_NM, max(LEAST_FIELD_OF_VIEW_NM, BLOB_FACTOR * extent))
         return rounded(wanted), "patch.blob_extent", {"extent_p95_nm": extent, "factor": BLOB_FACTOR}

@@ -29,6 +29,7 @@ from pytc_auto.schema.plan import ClassLabels, Head, InstanceLabels, Intensity, 
 
 START_WIDTH = {"cpu": 16, "cuda": 32}
 RARE_CLASS = 0.05
+FOREGROUND_SHARE = 0.5
 TYPICAL_CHANNELS = 6
 LEAST_EXTENT = 16
 
@@ -161,7 +162,7 @@ def _intensity(fingerprint: Fingerprint) -> Decision[Intensity]:
     """Clip at the 0.5 and 99.5 percentiles; subtract the mean, divide by the standard deviation."""
     facts = fingerprint.intensity
     if facts is None:
-        return Decision(Intensity(clip=(0.0, 255.0), scale=(128.0, 50.0)), "intensity.unknown", {})
+        return Decision(Intensity(clip=(0.0, 255.0), scale=(128.0, 50.0)), "intensity.unknown", {"mean": None, "std": None})
     low, high = facts.percentiles["p0_5"], facts.percentiles["p99_5"]
     if facts.std == 0 or low == high:
         raise PlanError(
@@ -172,17 +173,20 @@ def _intensity(fingerprint: Fingerprint) -> Decision[Intensity]:
 
 
 def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
-    """Steps from the time; crops around rare classes or a sparse foreground."""
+    """Steps from the time; crops around rare classes or a sparse foreground.
+
+    Where the rarest share is not known, neurons are taken to fill the volume, objects and classes to be rare in it.
+    """
     facts = ground.fingerprint.labels
     rarest = _rarest_share(ground)
-    share = 0.0 if rarest is None or rarest >= RARE_CLASS else 0.5
+    rare = ground.task != "neurons" if rarest is None else rarest < RARE_CLASS
     sampling = Sampling(
         batch=fit.batch,
         accumulate=1,
         steps=fit.fold_steps,
         validate_every=fit.validate_every,
         refit_steps=fit.refit_steps,
-        foreground_share=share,
+        foreground_share=FOREGROUND_SHARE if rare else 0.0,
         seed=0,
     )
     numbers: Numbers = {
@@ -193,16 +197,20 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
         "rarest_share": rounded(rarest) if rarest is not None else None,
         "foreground_fraction": facts.foreground_fraction if facts else None,
     }
+    if rarest is None:
+        numbers["foreground_share_by"] = "task"
     return Decision(sampling, "sampling.time" if ground.machine.seconds else "sampling.steps", numbers)
 
 
 def _rarest_share(ground: _Ground) -> float | None:
-    """Share of the rarest class, or of the foreground of instances."""
+    """Share of the rarest class, or of the foreground of instances; None where it is not known."""
     facts = ground.fingerprint.labels
     if facts is None:
         return None
     if isinstance(ground.labels, ClassLabels) and facts.values:
-        return min(facts.values.get(v, 0.0) for v in ground.labels.values)
+        shares = [facts.values.get(v, 0.0) for v in ground.labels.values]
+        known = [share for share in shares if share is not None]
+        return min(known) if len(known) == len(shares) else None
     return facts.foreground_fraction
 
 

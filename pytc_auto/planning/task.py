@@ -12,6 +12,7 @@ COMPACT_SOLIDITY = 0.8
 COMPACT_BORDER_FRACTION = 0.5
 COMPACT_FOREGROUND = 0.6
 TOUCHING = 0.3
+MASK_VALUES = (0, 1)
 
 
 def choose_task(fingerprint: Fingerprint, declared: Task | None) -> Decision[Task]:
@@ -69,19 +70,36 @@ def read_labels(
     Raises:
         PlanError: Classes are wanted, but the labels' values are not known.
     """
-    facts = fingerprint.labels
     if task == "classes":
-        if facts is None or not facts.values:
-            raise PlanError(
-                f"{fingerprint.name}: the task is classes, but the labels hold {'instances' if facts else 'nothing known'}. "
-                "Use --task neurons or --task objects."
-            )
-        values = {v: fingerprint.class_names.get(v, f"class {v}") for v in sorted(facts.values) if v not in fingerprint.unlabeled}
-        reading = ClassLabels(kind="classes", values=values, unlabeled=fingerprint.unlabeled)
-        shares = {str(v): rounded(f) for v, f in sorted(facts.values.items())}
-        return Decision(reading, "labels.values", {"shares": [f"{v}: {f}" for v, f in shares.items()]})
-    touching = facts.instances.touching_fraction if facts else None
-    erode = rounded(min(voxel_size_nm)) if touching is None or touching >= TOUCHING else 0.0
-    rule = "labels.touching" if erode else "labels.gap"
-    labels = InstanceLabels(kind="instances", background=[0], unlabeled=fingerprint.unlabeled, erode_nm=erode)
-    return Decision(labels, rule, {"touching_fraction": touching, "threshold": TOUCHING})
+        return _read_classes(fingerprint)
+    return _read_instances(fingerprint, task, min(voxel_size_nm))
+
+
+def _read_classes(fingerprint: Fingerprint) -> Decision[InstanceLabels | ClassLabels]:
+    """Each value is a class; a mask whose values nobody tells is read as 0 and 1."""
+    facts = fingerprint.labels
+    if facts is not None and facts.kind == "mask" and not facts.values:
+        found, rule = dict.fromkeys(MASK_VALUES), "labels.unknown_values"
+    elif facts is not None and facts.values:
+        found, rule = facts.values, "labels.values"
+    else:
+        raise PlanError(
+            f"{fingerprint.name}: the task is classes, but the labels hold {'instances' if facts else 'nothing known'}. "
+            "Use --task neurons or --task objects."
+        )
+    values = {v: fingerprint.class_names.get(v, f"class {v}") for v in sorted(found) if v not in fingerprint.unlabeled}
+    reading = ClassLabels(kind="classes", values=values, unlabeled=fingerprint.unlabeled)
+    shares = [f"{v}: {'unknown' if share is None else rounded(share)}" for v, share in sorted(found.items())]
+    return Decision(reading, rule, {"shares": shares})
+
+
+def _read_instances(fingerprint: Fingerprint, task: Task, voxel_nm: float) -> Decision[InstanceLabels | ClassLabels]:
+    """Borders are eroded where instances touch. Where that is not known, neurons do and objects do not."""
+    touching = fingerprint.labels.instances.touching_fraction if fingerprint.labels else None
+    touch = task == "neurons" if touching is None else touching >= TOUCHING
+    labels = InstanceLabels(
+        kind="instances", background=[0], unlabeled=fingerprint.unlabeled, erode_nm=rounded(voxel_nm) if touch else 0.0
+    )
+    if touching is None:
+        return Decision(labels, "labels.unknown_touching", {"touching_fraction": None, "task": task})
+    return Decision(labels, "labels.touching" if touch else "labels.gap", {"touching_fraction": touching, "threshold": TOUCHING})

@@ -1,13 +1,13 @@
-"""fingerprint.json: what a data set is. Measured; it holds no decision and no path. null means unknown.
+"""fingerprint.json: what a data set is, measured or published. It holds no decision and no path. null means unknown.
 
 Fractions and rates lie between 0 and 1; a rate times 100 is the number of sections in 100. Percentiles are keyed p5, p50, p99_5.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from pytc_auto.geometry import ZyxFloat, anisotropy, cutting_axis
 from pytc_auto.schema.dataset import Task, VoxelSize
@@ -19,6 +19,22 @@ Shape = tuple[PositiveInt, PositiveInt, PositiveInt]
 LabelKind = Literal["mask", "classes", "instances", "skeletons"]
 Coverage = Literal["dense", "sparse"]
 CountedFrom = Literal["voxels", "coarser level", "sample"]
+
+
+class Provenance(Part):
+    """Where the facts come from."""
+
+    kind: Literal["measured", "published"] = Field(description="from the voxels, or from what others wrote about the data set")
+    sources: list[str] = Field(
+        description="who published the facts: github:OWNER/REPOSITORY@COMMIT:FILE, doi:…, https://…, or a citation"
+    )
+    note: str | None = Field(description="which facts are derived, rounded or not certain")
+
+    @model_validator(mode="after")
+    def _published_facts_have_a_source(self) -> Self:
+        if self.kind == "published" and not self.sources:
+            raise ValueError("published facts need a source. Name who published them in sources")
+        return self
 
 
 class LabelsBox(Part):
@@ -37,14 +53,14 @@ class VolumeFacts(Part):
     voxel_size_nm: VoxelSize
     channels: PositiveInt | None
     chunks: Shape | None = Field(description="z, y, x of the pieces in which voxels are stored; null where they are not")
-    levels_nm: list[VoxelSize] = Field(description="voxel sizes of the stored pyramid, finest first; empty without one")
+    levels_nm: list[VoxelSize] | None = Field(description="voxel sizes of the stored pyramid, finest first; empty without one")
     labelled: bool
     labels_box: LabelsBox | None = Field(description="where the labels lie, if they cover only a part of the image")
     labelled_fraction: Fraction | None = Field(description="share of the image's voxels whose label means something")
     labels_shift_nm: tuple[float, float, float] | None = Field(
         description="z, y, x, how far the labels lie beside what the image shows; null if they fit or it cannot be told"
     )
-    blank_label_sections: list[NonNegativeInt] = Field(description="along the cutting axis, counted in the image from 0")
+    blank_label_sections: list[NonNegativeInt] | None = Field(description="along the cutting axis, counted in the image from 0")
 
     @property
     def extent_nm(self) -> ZyxFloat | None:
@@ -118,13 +134,13 @@ class LabelFacts(Part):
 
     kind: LabelKind
     coverage: Coverage | None = Field(description="whether every object is labelled, or only some; null if it cannot be told")
-    values: dict[int, Fraction] | None = Field(description="share of each raw value, for a mask or classes")
+    values: dict[int, Fraction | None] | None = Field(description="share of each raw value, for a mask or classes")
     ids: NonNegativeInt | None = Field(description="how many different values other than 0; those met, if from a sample")
     id_range: tuple[int, int] | None = Field(description="lowest and highest of them")
     components: NonNegativeInt | None = Field(description="connected regions of one id, by faces; null if from a sample")
     foreground_fraction: Fraction | None
-    unlabeled_fraction: Fraction
-    ignore_candidates: list[IgnoreCandidate]
+    unlabeled_fraction: Fraction | None
+    ignore_candidates: list[IgnoreCandidate] | None
     instances: InstanceFacts
     counted_from: CountedFrom | None = Field(description="what ids, components and their extents come from")
     counted_at_nm: VoxelSize | None = Field(description="voxel size at which they were counted")
@@ -136,7 +152,8 @@ class Fingerprint(Document):
 
     format_version: Literal[1] = 1
     name: str
-    task: Task | None = Field(description="as declared by the user")
+    task: Task | None = Field(description="as declared by the user, or as published")
+    provenance: Provenance
     volumes: list[VolumeFacts] = Field(min_length=1)
     voxel_size_nm: VoxelSize = Field(description="median over the volumes")
     intensity: IntensityFacts | None
@@ -144,8 +161,8 @@ class Fingerprint(Document):
     labels: LabelFacts | None
     class_names: dict[int, str]
     unlabeled: list[int] = Field(description="label values declared to mean: nobody looked here")
-    sampled_fraction: Fraction = Field(description="share of the voxels of images and labels that was read")
-    seed: int
+    sampled_fraction: Fraction | None = Field(description="share of the voxels of images and labels that was read")
+    seed: int | None = Field(description="of the draw of what was read")
 
     @property
     def anisotropy(self) -> float:

@@ -41,6 +41,7 @@ def test_geometry_and_gray_values(tmp_path):
     assert found.intensity.percentiles["p50"] == pytest.approx(np.percentile(image, 50), abs=1)
     assert sum(found.intensity.histogram) == image.size
     assert found.sampled_fraction == 1.0
+    assert found.provenance.kind == "measured"
 
 
 def test_touching_ids_and_ids_with_a_gap(tmp_path):

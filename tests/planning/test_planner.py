@@ -128,6 +128,61 @@ def test_a_fold_that_leaves_out_much_is_refitted_on_everything():
     assert many.steps > sampling.steps
 
 
+UNKNOWN = {
+    **dict.fromkeys(("diameter_nm", "extent_nm", "touching_fraction", "border_fraction", "solidity", "gap_nm")),
+    **dict.fromkeys(("ids", "components", "foreground_fraction", "unlabeled_fraction", "ignore_candidates")),
+    **dict.fromkeys(("mean_drift", "missing_rate", "shape", "dtype", "channels", "levels_nm", "blank_label_sections")),
+}
+
+
+@pytest.mark.parametrize(("task", "eroded", "share"), [("neurons", 4.0, 0.0), ("objects", 0.0, 0.5)])
+def test_where_nothing_is_known_the_declared_task_decides_and_the_reason_says_so(task, eroded, share):
+    plan = make_plan(fingerprint(**UNKNOWN, task=task, voxel_size_nm=(40.0, 5.0, 4.0)).replace(intensity=None), PRESETS["M"])
+    rules = {field: why.rule for field, why in plan.why.items()}
+    assert plan.labels.erode_nm == eroded
+    assert plan.sampling.foreground_share == share
+    assert plan.working_scale == (1, 1, 1)
+    assert rules["task"] == "task.declared"
+    assert rules["labels"] == "labels.unknown_touching"
+    assert rules["working_scale"] == "scale.unknown_structures"
+    assert rules["intensity"] == "intensity.unknown"
+    assert plan.why["sampling"].numbers["foreground_share_by"] == "task"
+    assert rules["patch"] == {"neurons": "patch.field_of_view", "objects": "patch.unknown_extent"}[task]
+
+
+def test_a_mask_of_unknown_values_is_read_as_0_and_1():
+    plan = make_plan(mitochondria(**UNKNOWN, values=None, task="classes", class_names={1: "mitochondrion"}), PRESETS["M"])
+    assert plan.labels.values == {0: "class 0", 1: "mitochondrion"}
+    assert plan.why["labels"].rule == "labels.unknown_values"
+    with pytest.raises(PlanError, match="the labels hold nothing known"):
+        make_plan(fingerprint(**UNKNOWN, task="classes").replace(labels=None), PRESETS["M"])
+
+
+def test_classes_of_unknown_shares_weigh_the_same_and_are_looked_for():
+    shares = {0: 0.9, 7: None, 9: 0.05, 255: None}
+    plan = make_plan(mitochondria(kind="classes", values=shares, unlabeled=[255]), PRESETS["M"])
+    assert list(plan.labels.values) == [0, 7, 9]
+    assert plan.heads[0].class_weights == [1.0, 1.0, 1.0]
+    assert plan.why["heads"].rule == "heads.unknown_shares"
+    assert plan.why["labels"].numbers["shares"] == ["0: 0.9", "7: unknown", "9: 0.05", "255: unknown"]
+    assert plan.sampling.foreground_share == 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    unknown=st.sets(st.sampled_from(sorted(UNKNOWN))),
+    task=st.sampled_from(["neurons", "objects", "classes", None]),
+    kind=st.sampled_from(["mask", "instances"]),
+)
+def test_any_fact_may_be_unknown(unknown, task, kind):
+    facts = dict.fromkeys(unknown) | {"kind": kind, "values": None, "task": task}
+    if task == "classes" and kind == "instances":
+        return
+    plan = make_plan(mitochondria(**facts), PRESETS["M"])
+    assert all(stride[0] == 1 for stride in plan.network.strides[:3])
+    assert plan.task == task or task is None
+
+
 def test_an_axis_that_is_convolved_stays_convolved():
     network = make_plan(mitochondria(), CPU).network
     for before, after in itertools.pairwise(network.kernels):

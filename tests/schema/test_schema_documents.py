@@ -7,6 +7,7 @@ from samples import CPU, fingerprint
 from pytc_auto.errors import PlanError
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.dataset import Declared
+from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
 
 
@@ -113,3 +114,18 @@ def test_replacing_fields_checks_them():
     with pytest.raises(ValueError, match="patch is 7 voxels"):
         plan.replace(patch=(7, 64, 64))
     assert plan.replace(name="other").name == "other"
+
+
+def test_published_facts_need_a_source():
+    facts = fingerprint()
+    published = {"kind": "published", "sources": ["doi:10.1000/182"], "note": None}
+    assert facts.replace(provenance=published).provenance.kind == "published"
+    with pytest.raises(ValueError, match="published facts need a source"):
+        facts.replace(provenance=published | {"sources": []})
+
+
+def test_a_fingerprint_says_where_it_comes_from():
+    raw = fingerprint().model_dump(mode="json")
+    del raw["provenance"]
+    with pytest.raises(PlanError, match="provenance: is missing"):
+        Fingerprint.parse(raw, "fingerprint.json")
