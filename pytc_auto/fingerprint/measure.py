@@ -126,14 +126,16 @@ def measure(
     axis = cutting_axis(size)
     found = []
     for entry in dataset.volumes:
-        image, labelled = open_image(entry, cache, reading.progress), None
+        stored, labelled = open_image(entry), None
+        image = stored if stored.random_access else open_image(entry, cache, reading.progress)
         if entry.labels:
             sections = [s - entry.labels_start[axis] for s in entry.unlabeled_sections]
             open_level = partial(_level, entry.labels, entry.axes)
             labelled = Labelled(
                 open_labels(entry, cache, reading.progress), Unlabeled(dataset.unlabeled, axis, sections), open_level
             )
-        found.append(measure_volume(entry, image, labelled, axis, reading))
+        measured = measure_volume(entry, image, labelled, axis, reading)
+        found.append(replace(measured, facts=measured.facts.replace(chunks=stored.chunks)))
         if many:
             done = sum(math.prod(m.facts.shape or ()) for m in found)
             progress("volumes", done, done / len(found) * len(dataset.volumes))

@@ -60,6 +60,7 @@ def test_compressed_files_are_copied_once_into_the_run(tmp_path):
     assert {"a, copy of the image", "a, copy of the labels"} < {what for what, _, _ in told}
     copies = {p.name: p.stat().st_mtime_ns for p in (runs / "packed" / "cache").iterdir()}
     assert len(copies) == 4
+    assert made.fingerprint.volumes[0].chunks is None, "what the file is, not its copy"
     assert Dataset.load(made.run.dataset_file).volumes[0].image.startswith(str(data / "images" / "a.npz"))
     pytc_auto.train("packed", runs=runs)
     assert {p.name: p.stat().st_mtime_ns for p in (runs / "packed" / "cache").iterdir()} == copies
