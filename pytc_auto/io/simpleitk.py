@@ -17,10 +17,11 @@ import SimpleITK as sitk  # noqa: N813
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
 from pytc_auto.io.nifti import GzipNifti, stored_as
+from pytc_auto.io.text_headers import CompressedVolume, RawVolume, find_voxels
 from pytc_auto.io.volume import Array, FileVolume, Volume, colored, damaged, number_dtype, volume_shape
 
 _REGION_SUFFIXES = (".nii", ".mha", ".mhd")
-"""Formats of which a part can be read if they are not compressed; the others are read whole, once in each process."""
+"""Formats of which SimpleITK reads a part if they are not compressed; the others it reads whole, once in each process."""
 
 _DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file\s*:)\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 _COMPRESSED = re.compile(
@@ -96,7 +97,12 @@ def open_simpleitk(path: Path) -> Volume:
     """
     volume = SimpleItkVolume(path)
     with damaged(volume.source):
-        return GzipNifti(path, volume) if path.suffix.lower() == ".gz" else volume
+        if path.suffix.lower() == ".gz":
+            return GzipNifti(path, volume)
+        place = None if volume.random_access else find_voxels(path, data_file(path))
+        if place is None:
+            return volume
+        return CompressedVolume(place, volume) if place.compressed else RawVolume(place, volume)
 
 
 def data_file(path: Path) -> Path | None:
