@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pytc_auto.progress import Bars
     from pytc_auto.schema.dataset import Task
+    from pytc_auto.schema.fingerprint import Fingerprint
     from pytc_auto.schema.plan import Plan
 
 app = typer.Typer(
@@ -124,11 +125,13 @@ def plan(  # noqa: PLR0913, PLR0917
             progress=bars,
         )
     console = _console()
+    console.print(_fingerprint_table(made.fingerprint))
     console.print(_plan_table(made.plan))
     for remark in made.remarks:
-        console.print(f"[yellow]Note:[/] {remark}")
+        console.print(f"[yellow]Note:[/] {_escaped(remark)}")
     console.print(
-        f"Plan: {made.run.plan_file}\nNext: pytc train {made.run.name}" + (f" --runs {runs}" if str(runs) != "runs" else "")
+        f"Report: {made.run.report_file}\nPlan: {made.run.plan_file}\nNext: pytc train {made.run.name}"
+        + (f" --runs {runs}" if str(runs) != "runs" else "")
     )
 
 
@@ -239,28 +242,30 @@ def _plan_table(plan: Plan) -> Table:
     """Decision, value, rule and numbers."""
     from rich.table import Table
 
+    from pytc_auto.report.tables import plan_rows
+
     table = Table(title=f"Plan for {plan.name}", title_justify="left")
     table.add_column("decision", no_wrap=True)
     table.add_column("value", ratio=3)
     table.add_column("rule", no_wrap=True)
     table.add_column("because of", ratio=2)
-    raw = plan.model_dump(mode="json")
-    for field, why in plan.why.items():
-        value: Any = raw
-        for step in field.split("."):
-            value = value[step]
-        numbers = ", ".join(f"{k} {v}" for k, v in why.numbers.items() if v is not None)
-        table.add_row(field, _escaped(_short(value)), why.rule, _escaped(numbers))
+    for field, value, rule, numbers in plan_rows(plan):
+        table.add_row(field, _escaped(value), rule, _escaped(numbers))
     return table
 
 
-def _short(value: object) -> str:
-    """A value on one line, records as key: value."""
-    if isinstance(value, dict):
-        return ", ".join(f"{k}: {_short(v)}" for k, v in value.items() if v is not None)
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "; ".join(_short(v) for v in value)
-    return str(value)
+def _fingerprint_table(fingerprint: Fingerprint) -> Table:
+    """A topic and its facts in each row."""
+    from rich.table import Table
+
+    from pytc_auto.report.tables import fingerprint_rows
+
+    table = Table(title=f"Data set {_escaped(fingerprint.name)}", title_justify="left", show_header=False)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("facts", ratio=1)
+    for topic, facts in fingerprint_rows(fingerprint):
+        table.add_row(topic, _escaped(facts))
+    return table
 
 
 def _escaped(text: str) -> str:

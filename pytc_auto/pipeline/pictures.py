@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pytc_auto.decoding.decode import decode
 from pytc_auto.io.predictions import probabilities
 from pytc_auto.pipeline.validation import HeldOut, Trial
-from pytc_auto.report import alike, colors, overlay, side_by_side
+from pytc_auto.report.pictures import alike, colors, overlay, side_by_side
 from pytc_auto.schema.plan import ClassHead, Plan
 
 Array = npt.NDArray[Any]

@@ -18,6 +18,7 @@ from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFER
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.progress import Progress, silent
+from pytc_auto.report.page import write_report
 from pytc_auto.schema.dataset import Dataset, Task
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Machine, Plan
@@ -89,7 +90,9 @@ def plan(  # noqa: PLR0913
     dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
-    return Planned(run, decided, fingerprint, [*found.remarks, *remarks(measured)])
+    told = [*found.remarks, *remarks(measured)]
+    write_report(measured, decided, told, run.report_file)
+    return Planned(run, decided, fingerprint, told)
 
 
 def _default_name(data: Path) -> str:

@@ -38,6 +38,11 @@ class Run:
         return self.folder / "fingerprint.json"
 
     @property
+    def report_file(self) -> Path:
+        """Data and plan, for a person to look at."""
+        return self.folder / "report.html"
+
+    @property
     def cache(self) -> Path:
         """Copies of volumes that cannot be read by box; made anew where they are missing."""
         return self.folder / "cache"
