@@ -24,7 +24,7 @@ from pytc_auto.errors import DataError, ModelError
 from pytc_auto.geometry import Box, Zyx, patch_starts
 from pytc_auto.inference.gaussian import gaussian_weights
 from pytc_auto.inference.mirror import SymmetricAverage, choose_symmetries
-from pytc_auto.inference.thin import window_plan
+from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.volume import Volume, read_reflected
 from pytc_auto.schema.plan import Plan, Precision
 

@@ -10,6 +10,7 @@ from pytc_auto.errors import BudgetError
 from pytc_auto.geometry import Zyx, patch_starts
 from pytc_auto.planning.cost import memory_bytes, relative_work
 from pytc_auto.planning.patch import Candidate
+from pytc_auto.planning.prediction import choose_window
 from pytc_auto.schema.plan import Folds, Machine, SlabFolds
 
 LEAST_STEPS = 1500
@@ -72,7 +73,8 @@ def schedule(candidate: Candidate, batch: int, channels: int, machine: Machine, 
     """Steps and validations for one candidate in the machine's time."""
     step = machine.seconds_per_step * relative_work(candidate.network, candidate.patch, channels, batch)
     size = memory_bytes(candidate.network, candidate.patch, channels, batch)
-    validation = _validation_seconds(candidate, step / batch, folds, extent)
+    window = choose_window(machine, candidate.network, candidate.patch, channels)
+    validation = _validation_seconds(candidate.patch, window, step / batch, folds, extent)
     left_out = _left_out(folds, extent)
     validations, steps = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS
     if machine.seconds is not None:
@@ -157,14 +159,20 @@ def _left_out(folds: Folds, extent: Zyx | None) -> float | None:
     return min(1.0, held + folds.guard / extent["zyx".index(folds.axis)])
 
 
-def _validation_seconds(candidate: Candidate, step: float, folds: Folds, extent: Zyx | None) -> float:
-    """Prediction of the held-out data and its decoding; one forward pass is a third of a step."""
+def _validation_seconds(patch: Zyx, window: int, step: float, folds: Folds, extent: Zyx | None) -> float:
+    """Prediction of the held-out data and its decoding; one forward pass over a patch is a third of a step."""
     if extent is None:
         return 60.0
-    region = list(extent)
+    held = list(extent)
     if isinstance(folds, SlabFolds):
         axis = "zyx".index(folds.axis)
         share = 1 / folds.count if folds.count > 1 else 1 - folds.train
-        region[axis] = max(1, round(region[axis] * share))
-    patches = math.prod(len(patch_starts(e, n, max(1, n // 2))) for e, n in zip(region, candidate.patch, strict=True))
-    return patches * step / 3 + math.prod(region) / 1e6 * DECODE_SECONDS_PER_MEGAVOXEL
+        held[axis] = max(1, round(held[axis] * share))
+    windows, size = 1, 1
+    for whole, part, n in zip(extent, held, patch, strict=True):
+        length = min(whole, n * window if n > 1 else n)
+        starts = patch_starts(whole, length, max(1, length // 2))
+        windows *= sum(start + length > whole - part for start in starts)
+        size *= length
+    forward = windows * size / math.prod(patch) * step / 3
+    return forward + math.prod(held) / 1e6 * DECODE_SECONDS_PER_MEGAVOXEL

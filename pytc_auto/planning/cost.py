@@ -22,6 +22,8 @@ REFERENCE_CHANNELS = 6
 BYTES_16_BIT = 2
 SAVED_PER_OUTPUT = 3.0
 """A block keeps its convolution's output, the normalized values and the activation for the backward pass."""
+ALIVE_OUTPUTS = 6.0
+"""Skip connection, what comes from below, the two joined, and a convolution's output before and after its norm."""
 OPTIMIZER_BYTES = 20
 """Per parameter: float32 weight, gradient, two moments of AdamW, EMA."""
 WORKSPACE_BYTES = 3e8
@@ -54,6 +56,13 @@ def memory_bytes(network: Network, patch: Zyx, channels: int, batch: int) -> int
     saved = sum(outputs * voxels for _, _, outputs, voxels in _layers(network, patch, channels))
     activations = batch * saved * SAVED_PER_OUTPUT * BYTES_16_BIT
     return int(activations + parameters(network, channels) * OPTIMIZER_BYTES + WORKSPACE_BYTES)
+
+
+def forward_bytes(network: Network, patch: Zyx, channels: int) -> int:
+    """Estimate for a forward pass alone: what is alive at the finest stage, and the logits, of which there is a sum, too."""
+    voxels = math.prod(patch)
+    alive = voxels * network.features[0] * ALIVE_OUTPUTS * BYTES_16_BIT
+    return int(alive + 2 * 4 * voxels * channels + WORKSPACE_BYTES)
 
 
 def _layers(network: Network, patch: Zyx, channels: int) -> Iterator[tuple[Zyx, int, int, float]]:

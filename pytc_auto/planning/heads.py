@@ -10,7 +10,7 @@ from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead, ClassLabels, Head, InstanceLabels
 
-RINGS_NM = (90.0, 250.0)
+RINGS_NM = (40.0, 120.0, 250.0)
 ROOM_FOR_OFFSET = 4
 """A patch must be this many times as long as an offset, so that most of its voxels have a partner."""
 BOUNDARY_NM = 40.0

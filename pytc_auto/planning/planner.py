@@ -145,7 +145,7 @@ def _after_patch(ground: _Ground, fit: Schedule) -> dict[str, Decision[object]]:
         "augmentation": choose_augmentation(fingerprint, size, order),
         "optimizer": _optimizer(fit.fold_steps),
         "folds": choose_folds(fingerprint, ground.labelled, patch),
-        "inference": choose_inference(machine, patch, sum(head.channels for head in heads.value), order),
+        "inference": choose_inference(machine, fit.candidate.network, patch, sum(head.channels for head in heads.value), order),
         "decoder": choose_decoder(fingerprint, ground.task),
     }
 

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from pytc_auto.geometry import Zyx, zyx
+from pytc_auto.planning.cost import forward_bytes
 from pytc_auto.planning.decisions import Decision
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
-from pytc_auto.schema.plan import Decoder, Inference, Machine
+from pytc_auto.schema.plan import Decoder, Inference, Machine, Network
 
 OVERLAP = 0.5
 BLOCK_BYTES = 1e9
 BLOCK_PATCHES = 8
+WINDOW = 2
+"""Patches along each axis of what is predicted at once."""
+WINDOW_MEMORY_SHARE = 0.5
 DENSE_FOREGROUND = 0.95
 
 
-def choose_inference(machine: Machine, patch: Zyx, channels: int, symmetries: int) -> Decision[Inference]:
-    """Half a patch of overlap; blocks of whole patches whose sums fit a gigabyte; mirrored predictions as time allows."""
+def choose_window(machine: Machine, network: Network, patch: Zyx, channels: int) -> int:
+    """How many patches long a window is: two, where memory holds the forward pass, else one."""
+    doubled = zyx([n * WINDOW if n > 1 else n for n in patch])
+    return WINDOW if forward_bytes(network, doubled, channels) <= WINDOW_MEMORY_SHARE * machine.memory_gb * 1e9 else 1
+
+
+def choose_inference(machine: Machine, network: Network, patch: Zyx, channels: int, symmetries: int) -> Decision[Inference]:
+    """Half a window of overlap; blocks of whole windows whose sums fit a gigabyte; mirrored predictions as time allows."""
     voxels = BLOCK_BYTES / (4 * (channels + 2))
+    window = choose_window(machine, network, patch, channels)
     patches = BLOCK_PATCHES
-    while patches > 1 and patches**3 * patch[0] * patch[1] * patch[2] > voxels:
-        patches -= 1
+    while patches > window and patches**3 * patch[0] * patch[1] * patch[2] > voxels:
+        patches -= window
     block = zyx([n * patches for n in patch])
     averaged = min(symmetries, 1 if machine.device == "cpu" else 8)
-    inference = Inference(overlap=OVERLAP, blending="gaussian", symmetries=averaged, block=block)
-    return Decision(inference, "inference.block_memory", {"patches_per_axis": patches, "block_bytes": BLOCK_BYTES})
+    inference = Inference(overlap=OVERLAP, blending="gaussian", symmetries=averaged, block=block, window=window)
+    numbers = {"patches_per_axis": patches, "block_bytes": BLOCK_BYTES, "window": window}
+    return Decision(inference, "inference.block_memory", dict(numbers))
 
 
 def choose_decoder(fingerprint: Fingerprint, task: Task) -> Decision[Decoder]:

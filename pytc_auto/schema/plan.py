@@ -248,6 +248,7 @@ class Inference(Part):
     blending: Literal["gaussian"]
     symmetries: PositiveInt = Field(description="predictions averaged per patch")
     block: PositiveZyx
+    window: PositiveInt = Field(1, description="extent predicted at once, in patches on each axis longer than one voxel")
 
 
 class Decoder(Part):

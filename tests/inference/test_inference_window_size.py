@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from samples import FOREGROUND, UNET
 
 from pytc_auto.geometry import Box
-from pytc_auto.inference.thin import window_plan
 from pytc_auto.inference.window import predict_box
+from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.volume import ArrayVolume
 
 
@@ -22,6 +23,21 @@ from pytc_auto.io.volume import ArrayVolume
 def test_a_thin_volume_keeps_its_extent_and_the_window_its_voxels(make_plan, shape, patch, window):
     plan = make_plan(patch=patch)
     assert window_plan(plan, shape).patch == window
+
+
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [((300, 300, 300), (144, 144, 144)), ((144, 200, 144), (144, 144, 144)), ((40, 250, 400), (40, 250, 272))],
+)
+def test_a_window_of_two_patches(make_plan, shape, window):
+    plan = make_plan(patch=(72, 72, 72), window=2)
+    assert window_plan(plan, shape).patch == window
+
+
+def test_an_image_stays_one_section(make_plan):
+    flat = {**UNET, "strides": [[1, 1, 1], [1, 2, 2]], "kernels": [[1, 3, 3], [1, 3, 3]]}
+    plan = make_plan(patch=(1, 32, 32), window=2, network=flat, heads=[FOREGROUND])
+    assert window_plan(plan, (1, 100, 70)).patch == (1, 64, 64)
 
 
 class Local(torch.nn.Module):
@@ -50,8 +66,9 @@ def test_no_voxel_is_mirrored_where_the_extent_divides(make_plan, symmetries):
     np.testing.assert_allclose(inside, (np.clip(image, low, high) - subtract) / divide, atol=1e-4)
 
 
-def test_blocks_of_a_thin_volume_equal_the_whole(make_plan):
-    plan = make_plan(patch=(16, 16, 16))
+@pytest.mark.parametrize("window", [1, 2])
+def test_blocks_of_a_thin_volume_equal_the_whole(make_plan, window):
+    plan = make_plan(patch=(16, 16, 16), window=window)
     image = ArrayVolume(np.random.default_rng(1).integers(20, 230, (6, 50, 45)).astype(np.uint8))
     torch.manual_seed(0)
     network = torch.nn.Conv3d(1, plan.channels, 3, padding=1)

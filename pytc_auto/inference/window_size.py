@@ -1,0 +1,32 @@
+"""The window: how much of a volume the network sees at once when it predicts."""
+
+from __future__ import annotations
+
+import math
+
+from pytc_auto.geometry import Zyx, zyx
+from pytc_auto.schema.plan import Plan
+
+
+def window_plan(plan: Plan, shape: Zyx) -> Plan:
+    """The plan with the patch that a volume of this shape is predicted with.
+
+    Networks with normalization depend on what a window holds: in one that lies within a single large body, noise is made as
+    loud as membranes are elsewhere. A window of several patches holds more, and less of it is its border. Where the volume is
+    thinner, a window filled up by reflection shows the network tissue that does not exist; there it takes the volume's own
+    extent (rounded up to what the network divides), and the other axes grow until it holds as many voxels as before.
+
+    Args:
+        plan: Patch, network, and how many patches a window is long.
+        shape: Of the volume, on the working grid.
+    """
+    divisor = plan.network.divisor
+    room = zyx([math.ceil(n / d) * d for n, d in zip(shape, divisor, strict=True)])
+    wanted = [n * plan.inference.window if n > 1 else n for n in plan.patch]
+    thin = [r < w for r, w in zip(room, wanted, strict=True)]
+    if not any(thin) or all(thin):
+        return plan.model_copy(update={"patch": zyx([min(w, r) for w, r in zip(wanted, room, strict=True)])})
+    lost = math.prod(w / r for w, r, t in zip(wanted, room, thin, strict=True) if t)
+    growth = lost ** (1 / thin.count(False))
+    window = [r if t else min(r, int(w * growth / d) * d) for w, r, d, t in zip(wanted, room, divisor, thin, strict=True)]
+    return plan.model_copy(update={"patch": zyx(window)})
