@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from pytc_auto.errors import OutputError
+from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, blocks
 from pytc_auto.inference.window import Predictor, Progress
 from pytc_auto.io.predictions import to_uint8
@@ -42,7 +42,7 @@ class BlockLedger:
             self.folder.mkdir(parents=True, exist_ok=True)
             owner = self.folder / "job"
             if not owner.exists():
-                self._write(owner)
+                write_whole(owner, self.job)
             found = owner.read_text(encoding="utf-8")
         except OSError as error:
             raise self._failed(error) from error
@@ -68,19 +68,13 @@ class BlockLedger:
             OutputError: The folder cannot be written.
         """
         try:
-            self._write(self._marker(box))
+            write_whole(self._marker(box), self.job)
         except OSError as error:
             raise self._failed(error) from error
 
     def _marker(self, box: Box) -> Path:
         """The file of a block."""
         return self.folder / "_".join(f"{a}-{b}" for a, b in zip(box.start, box.stop, strict=True))
-
-    def _write(self, path: Path) -> None:
-        """Put the job into a file that appears whole."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        partial.write_text(self.job, encoding="utf-8")
-        partial.replace(path)
 
     def _failed(self, error: Exception) -> OutputError:
         """What to say when the folder cannot be used."""

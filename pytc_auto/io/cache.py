@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytc_auto.errors import OutputError
+from pytc_auto.files import write_whole
 from pytc_auto.geometry import Zyx, blocks
 from pytc_auto.io.open import format_of, locate
 from pytc_auto.io.volume import Volume, damaged
@@ -73,7 +74,7 @@ def _copy(volume: Volume, path: Path, count: Path, progress: Progress) -> None:
         progress(f"Copying {Path(volume.source).name}", slab.start[0] * math.prod(slab.shape[1:]), volume.box.size)
         if number >= done:
             array[slab.slices] = volume.read(slab)
-            _write(count, {"source": volume.source, "done": number + 1, "of": len(slabs)})
+            write_whole(count, json.dumps({"source": volume.source, "done": number + 1, "of": len(slabs)}))
     progress(f"Copying {Path(volume.source).name}", volume.box.size, volume.box.size)
 
 
@@ -124,13 +125,6 @@ def _state(volume: Volume) -> list[Any]:
 
 def _digest(told: list[Any]) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Replace a file as a whole."""
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(content))
-    beside.replace(path)
 
 
 def _remove(paths: list[Path]) -> None:

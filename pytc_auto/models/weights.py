@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pytc_auto.errors import ModelError, OutputError
+from pytc_auto.files import whole
 
 SHOWN = 5
 
@@ -26,16 +26,11 @@ def save_weights(network: nn.Module, path: Path | str) -> None:
     path = Path(path)
     tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(network).items()}
     _check_finite(tensors, path, "The training went astray; go back to an earlier checkpoint or lower the learning rate")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial)
-        partial.replace(path)
+        with whole(path) as partial:
+            save_file(tensors, partial)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path}: the weights cannot be written ({error}). Make room, or choose another folder.") from error
-    finally:
-        if partial.exists():
-            partial.unlink()
 
 
 def load_weights(network: nn.Module, path: Path | str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytc_auto.errors import DataError, ModelError, OutputError
+from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.open import open_volume
 from pytc_auto.io.predictions import LOGIT_SCALE
@@ -211,11 +212,7 @@ class Job:
 
     def note(self, *, finished: bool) -> None:
         """Write whose the output is, whole or not at all."""
-        folder = self.target / STATE
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "job.json.part"
-        partial.write_text(json.dumps({"job": self.hash, "finished": finished}) + "\n", encoding="utf-8")
-        partial.replace(folder / "job.json")
+        write_whole(self.target / STATE / "job.json", json.dumps({"job": self.hash, "finished": finished}) + "\n")
 
 
 def _run(job: Job, networks: list[Any], progress: Progress) -> None:

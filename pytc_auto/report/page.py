@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytc_auto.files import write_whole
 from pytc_auto.fingerprint.measurement import Measurement, VolumeView
 from pytc_auto.geometry import AXES
 from pytc_auto.report import charts, slices
@@ -56,10 +56,7 @@ def write_report(measurement: Measurement, plan: Plan, remarks: Sequence[str], p
         more=max(0, len(measurement.volumes) - MOST_SHOWN),
         decisions=plan_rows(plan),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, text)
 
 
 def _shown(view: VolumeView, fingerprint: Fingerprint, number: int) -> _Shown:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pytc_auto.errors import PlanError
+from pytc_auto.files import write_whole
 
 
 class Part(BaseModel):
@@ -64,10 +64,7 @@ class Document(Part):
     def save(self, path: Path | str) -> None:
         """Write the document whole or not at all."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        partial.write_text(self.text(path.suffix), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, self.text(path.suffix))
 
 
 class _Loader(yaml.SafeLoader):

@@ -80,7 +80,7 @@ def test_a_changed_section_or_data_file_is_seen(tmp_path):
     folder.mkdir()
     for number in range(3):
         (folder / f"{number}.png").write_bytes(imagecodecs.png_encode(STACK[number]))
-    sitk.WriteImage(sitk.GetImageFromArray(STACK[:3]), str(tmp_path / "a.nhdr"))
+    sitk.WriteImage(sitk.GetImageFromArray(STACK[:3]), str(tmp_path / "a.nhdr"), useCompression=True)
     data = next(p for p in tmp_path.iterdir() if p.is_file() and p.suffix != ".nhdr")
     for path, part in ((folder, folder / "1.png"), (tmp_path / "a.nhdr", data)):
         before = cached(open_volume(path), tmp_path / "cache").source
