@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytc_auto.errors import OutputError
+from pytc_auto.errors import DataError, OutputError
 from pytc_auto.fingerprint.measure import measure
 from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.geometry import ZyxFloat
@@ -78,7 +80,8 @@ def plan(  # noqa: PLR0913
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
     found = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
-    measured = measure(found.dataset, name=run.name, full=full, cache=run.cache, progress=progress)
+    with _nothing_left(run):
+        measured = measure(found.dataset, name=run.name, full=full, cache=run.cache, progress=progress)
     fingerprint = measured.fingerprint
     dataset = _with_blank_sections(found.dataset, fingerprint)
     if size is not None:
@@ -93,6 +96,19 @@ def plan(  # noqa: PLR0913
     told = [*found.remarks, *remarks(measured)]
     write_report(measured, decided, told, run.report_file)
     return Planned(run, decided, fingerprint, told)
+
+
+@contextmanager
+def _nothing_left(run: Run) -> Iterator[None]:
+    """Of data that cannot be read no copy is kept, unless the run was planned before."""
+    try:
+        yield
+    except DataError:
+        if not run.plan_file.is_file():
+            shutil.rmtree(run.cache, ignore_errors=True)
+            with suppress(OSError):
+                run.folder.rmdir()
+        raise
 
 
 def _default_name(data: Path) -> str:

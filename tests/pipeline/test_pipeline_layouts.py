@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
 import tifffile
 from tests_pipeline import SIZE
 
 import pytc_auto
+from pytc_auto.errors import DataError
 from pytc_auto.io.open import open_volume
 from pytc_auto.phantom import make_phantom
 from pytc_auto.schema.dataset import Dataset
@@ -75,3 +78,16 @@ def test_compressed_files_are_copied_once_into_the_run(tmp_path):
     (plain,) = pytc_auto.predict([tmp_path / "a.npy"], model=model, out=tmp_path / "plain", voxel_size_nm=SIZE)
     first, second = (open_volume(f"{p}/labels/segmentation") for p in (out, plain))
     np.testing.assert_array_equal(first.read(first.box), second.read(second.box))
+
+
+def test_of_damaged_files_no_copy_is_left(tmp_path):
+    data, runs = tmp_path / "cut", tmp_path / "runs"
+    tissue = make_phantom((24, 48, 76), SIZE, seed=1)
+    for side, array in (("images", tissue.image_zyx), ("labels", tissue.neurons_zyx)):
+        (data / side).mkdir(parents=True)
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(data / side / "a.nrrd"), useCompression=True)
+    whole = (data / "labels" / "a.nrrd").read_bytes()
+    (data / "labels" / "a.nrrd").write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(DataError, match=r"labels/a\.nrrd: is truncated or damaged"):
+        pytc_auto.plan(data, runs=runs, voxel_size_nm=SIZE)
+    assert not list(runs.iterdir())
