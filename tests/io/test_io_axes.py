@@ -249,7 +249,7 @@ EXPECTED = {
     "tiled_bigtiff": ((1, 13, 16), False),
     ".nii": (None, True),
     ".nii.gz": (None, False),
-    ".nrrd": (None, False),
+    ".nrrd": (None, True),
     ".mha": (None, True),
     ".mhd": (None, True),
 }
