@@ -2,9 +2,9 @@
 
     python benchmarks/fingerprint.py 256 512 2048
 
-For each extent a cube of uint8 tissue with uint32 instances is written as zarr, 64³ chunks, without a pyramid, and for nnU-Net,
-up to --largest-nnunet, as NIfTI. Each is measured in a process of its own. Rows are appended to results.md beside this file; the
-volumes are deleted.
+For each extent a cube of uint8 tissue with uint32 instances is written as zarr, 64³ chunks, the labels with --levels, and for
+nnU-Net, up to --largest-nnunet, as NIfTI. Each is measured in a process of its own. Rows are appended to results.md beside this
+file; the volumes are deleted.
 
 Memory is the largest resident size of one process, less what it had after its imports. nnU-Net reads a case in a worker; the
 larger of the two processes counts. Linux only.
@@ -41,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extents", type=int, nargs="+")
     parser.add_argument("--largest-nnunet", type=int, default=512)
+    parser.add_argument("--levels", type=int, default=1, help="of the labels' pyramid")
     parser.add_argument("--folder", type=Path, help="where the volumes are written for the time being")
     parser.add_argument("--note", default="", help="written into the rows")
     parser.add_argument("--child", choices=["ours", "nnunet"], help=argparse.SUPPRESS)
@@ -51,27 +52,41 @@ def main() -> None:
     for extent in arguments.extents:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
             folder = Path(name)
-            write_volume(folder, extent)
+            write_volume(folder, extent, arguments.levels)
             _row(folder, "ours", extent, arguments.note)
             if extent <= arguments.largest_nnunet:
                 write_nnunet(folder)
                 _row(folder, "nnunet", extent, arguments.note)
 
 
-def write_volume(folder: Path, extent: int) -> None:
-    """A cube of tissue, tile by tile: the same texture, other ids."""
+def write_volume(folder: Path, extent: int, levels: int) -> None:
+    """A cube of tissue, tile by tile: the same texture, other ids. Each level has every other voxel of the one before."""
     import zarr
 
-    shape, tile = (extent,) * 3, min(TILE, extent)
-    image = zarr.create_array(str(folder / "image.zarr"), shape=shape, chunks=CHUNK, dtype="u1")
-    labels = zarr.create_array(str(folder / "labels.zarr"), shape=shape, chunks=CHUNK, dtype="u4")
+    tile = min(TILE, extent)
+    image = zarr.create_array(str(folder / "image.zarr"), shape=(extent,) * 3, chunks=CHUNK, dtype="u1")
+    zarr.create_group(str(folder / "labels.zarr"), attributes={"ome": {"version": "0.5", "multiscales": [_multiscale(levels)]}})
+    stored = [
+        zarr.create_array(str(folder / "labels.zarr" / str(i)), shape=(extent >> i,) * 3, chunks=CHUNK, dtype="u4")
+        for i in range(levels)
+    ]
     gray, ids = _tile(tile)
     count = int(ids.max())
     for number, place in enumerate(np.ndindex(*(-(-extent // tile),) * 3)):
         box = tuple(slice(i * tile, min((i + 1) * tile, extent)) for i in place)
         inside = tuple(slice(0, b.stop - b.start) for b in box)
         image[box] = gray[inside]
-        labels[box] = np.where(ids > 0, ids + np.uint32(number * count), 0)[inside]
+        here = np.where(ids > 0, ids + np.uint32(number * count), 0)[inside]
+        for i, level in enumerate(stored):
+            level[tuple(slice(b.start >> i, b.stop >> i) for b in box)] = here[:: 2**i, :: 2**i, :: 2**i]
+
+
+def _multiscale(levels: int) -> dict[str, object]:
+    """The metadata of a pyramid that is halved from level to level."""
+    axes = [{"name": a, "type": "space", "unit": "nanometer"} for a in "zyx"]
+    scales = [[{"type": "scale", "scale": [s * 2**i for s in VOXEL_NM]}] for i in range(levels)]
+    datasets = [{"path": str(i), "coordinateTransformations": scale} for i, scale in enumerate(scales)]
+    return {"name": "labels", "axes": axes, "datasets": datasets}
 
 
 def _tile(side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +115,7 @@ def write_nnunet(folder: Path) -> None:
     import zarr
 
     raw = folder / "raw" / "Dataset001_cube"
-    for stored, kind, name in (("image.zarr", "imagesTr", "a_0000"), ("labels.zarr", "labelsTr", "a")):
+    for stored, kind, name in (("image.zarr", "imagesTr", "a_0000"), ("labels.zarr/0", "labelsTr", "a")):
         (raw / kind).mkdir(parents=True)
         picture = sitk.GetImageFromArray(zarr.open_array(str(folder / stored), mode="r")[:])
         picture.SetSpacing(VOXEL_NM[::-1])
