@@ -132,17 +132,19 @@ def _divided(steps: int, refit_share: float, validations: int, by_hand: ByHand) 
     given = {name: by_hand.get("sampling", name) for name in ("steps", "refit_steps", "validate_every")}
     fold, refit, every = given["steps"], given["refit_steps"], given["validate_every"]
     if fold is None:
-        wanted = steps - (int(steps * refit_share) if refit is None else refit)
-        every = every or max(1, wanted // validations)
-        fold = max(0, wanted) // every * every
-    every = every or fold // next(n for n in range(min(validations, fold), 0, -1) if fold % n == 0)
+        share = int(steps * refit_share) if refit is None else refit
+        every = every or max(1, (steps - share) // validations)
+        fold = max(0, steps - share) // every * every
+    else:
+        share = round(fold * refit_share / (1 - refit_share)) if refit is None else refit
+        every = every or fold // next(n for n in range(min(validations, fold), 0, -1) if fold % n == 0)
     if refit is None:
-        refit = round(fold * refit_share / (1 - refit_share)) // every * every
+        refit = share // every * every
     return fold, refit, every
 
 
 def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Budget) -> tuple[Schedule, str]:
-    """The first option that has the wanted steps, else the smallest patch, else a narrower network.
+    """The first option that has the wanted steps, else the smallest patch, else a narrower network for it.
 
     Args:
         options: Candidates of a width, the largest field of view first.
@@ -157,9 +159,9 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
     """
     given = budget.by_hand.get("sampling", "steps")
     wanted, least = given or WANTED_STEPS[budget.machine.device], given or LEAST_STEPS
-    limit, last = "nothing", None
+    limit, last, made = "nothing", None, list(options(width))
     while width >= LEAST_WIDTH:
-        for candidate in options(width):
+        for candidate in made:
             batch = budget.batch(candidate)
             if batch is None:
                 limit = "memory"
@@ -171,6 +173,7 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
         if last is not None and last.suffices(least):
             return last, limit
         width = width * 3 // 4 // 4 * 4
+        made = list(options(width))[-1:]
     raise BudgetError(_refusal(last, budget.machine, least))
 
 

@@ -154,9 +154,11 @@ def combinations(texts: Sequence[str]) -> list[tuple[str, ...]]:
 def _spread(override: Override, text: str) -> list[str]:
     if not override.is_sweep_override():
         return [text]
+    from hydra.errors import HydraException
+
     try:
         values = list(override.sweep_string_iterator())
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except HydraException as error:
         raise PlanError(
             f"{text}: is no grid ({error}). Write key=a,b or key=choice(a,b) or key=range(start,stop,step)."
         ) from error

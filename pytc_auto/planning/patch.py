@@ -67,14 +67,13 @@ class PatchFamily:
 
     def patch(self, reach_nm: float) -> Zyx:
         """The patch that reaches so far, in voxels that halve evenly."""
-        room = self._room()
         wanted = [max(least, reach_nm / s) for least, s in zip(self._least(), self.voxel_size_nm, strict=True)]
-        sizes = [min(n, r) for n, r in zip(wanted, room, strict=True)]
+        room = self._room()
         for alike in self._alike():
-            shortest = min(sizes[i] for i in alike)
-            if shortest >= EQUAL_FROM * max(sizes[i] for i in alike):
-                sizes = [shortest if i in alike else n for i, n in enumerate(sizes)]
-        return zyx([halving(n) for n in sizes])
+            shortest = min(room[i] for i in alike)
+            if shortest >= EQUAL_FROM * max(wanted[i] for i in alike):
+                room = [shortest if i in alike else r for i, r in enumerate(room)]
+        return zyx([halving(min(n, r)) for n, r in zip(wanted, room, strict=True)])
 
     def patches(self, wanted_nm: float) -> Iterator[Zyx]:
         """From the wanted field of view down to the least one."""
@@ -105,18 +104,23 @@ class PatchFamily:
     def _room(self) -> list[float]:
         """The longest patch per axis: it must lie in several places, or each section is learned at one depth only."""
         room = [math.inf] * 3 if self.extent is None else [float(_part(n)) for n in self.extent]
-        cut = cutting_axis(self.voxel_size_nm)
-        if anisotropy(self.voxel_size_nm) >= FLAT:
+        if (cut := self._sections(FLAT)) is not None:
             room[cut] = min(room[cut], MOST_SECTIONS)
         return room
 
     def _least(self) -> list[int]:
         """The shortest patch per axis; thin sections count by number."""
         least = [LEAST_VOXELS] * 3
-        ratio = anisotropy(self.voxel_size_nm)
-        if ratio >= THIN_SECTIONS:
-            least[cutting_axis(self.voxel_size_nm)] = LEAST_SECTIONS_ANISOTROPIC if ratio >= VERY_ANISOTROPIC else LEAST_SECTIONS
+        if (cut := self._sections(THIN_SECTIONS)) is not None:
+            very = self._sections(VERY_ANISOTROPIC) is not None
+            least[cut] = LEAST_SECTIONS_ANISOTROPIC if very else LEAST_SECTIONS
         return least
+
+    def _sections(self, least: float) -> int | None:
+        """The axis along which the tissue is cut, if no other is like it and the anisotropy is at least this."""
+        cut = cutting_axis(self.voxel_size_nm)
+        alone = all(cut not in group for group in self._alike())
+        return cut if alone and anisotropy(self.voxel_size_nm) >= least else None
 
     def _alike(self) -> list[list[int]]:
         """Axes grouped by voxel size."""

@@ -142,7 +142,7 @@ def _choose_patch(ground: _Ground) -> tuple[Schedule, Decision[Zyx]]:
 
 
 def _most_demanding_kind(ground: _Ground, patches: Sequence[Zyx], budget: Budget) -> tuple[Schedule, str]:
-    """The schedule of the first kind of network that gets the steps it needs, and what limited it."""
+    """The schedule of the first kind of network that gets the steps it needs and no smaller patch, and what limited it."""
     machine = budget.machine
     *demanding, last = kinds(machine, ground.by_hand)
 
@@ -153,12 +153,14 @@ def _most_demanding_kind(ground: _Ground, patches: Sequence[Zyx], budget: Budget
 
         return choose(options, START_WIDTH[machine.device], budget)
 
+    simple, limit = fitted(last)
     for kind in demanding:
         with suppress(BudgetError):
-            fit, limit = fitted(kind)
-            if fit.fits >= LEAST_STEPS[kind]:
-                return fit, limit
-    return fitted(last)
+            fit, its_limit = fitted(kind)
+            roomy = all(n >= m for n, m in zip(fit.candidate.patch, simple.candidate.patch, strict=True))
+            if roomy and fit.fits >= LEAST_STEPS[kind]:
+                return fit, its_limit
+    return simple, limit
 
 
 def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None:
