@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pytc_auto.errors import DataError, OutputError
 from pytc_auto.fingerprint.measure import measure
+from pytc_auto.fingerprint.measurement import Measurement
 from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
@@ -78,28 +79,71 @@ def plan(  # noqa: PLR0913
         BudgetError: The time does not suffice.
         OutputError: The run has been trained already.
     """
-    data, by_hand = Path(data), read_overrides(overrides)
-    run = Run(Path(runs) / (name or _default_name(data)))
+    by_hand = read_overrides(overrides)
+    run = Run(Path(runs) / (name or default_name(Path(data))))
     if run.started:
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
     say("Looking at the data")
+    looked = look(Path(data), run, voxel_size_nm=voxel_size_nm, task=task, full=full, progress=progress)
+    if size is None:
+        say("Timing this machine")
+    return decide(looked, run, partial(make_plan, task=task, by_hand=by_hand), size=size, max_seconds=max_seconds)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found in a data set, before anything is decided."""
+
+    dataset: Dataset
+    measured: Measurement
+    remarks: list[str]
+
+
+def look(
+    data: Path,
+    run: Run,
+    *,
+    voxel_size_nm: ZyxFloat | None = None,
+    task: Task | None = None,
+    full: bool = False,
+    progress: Progress = silent,
+) -> Looked:
+    """Find the volumes and measure them; copies of what cannot be read by box go to the run's cache.
+
+    Raises:
+        DataError: The data set cannot be read.
+    """
     found = find_dataset(data, voxel_size_nm=voxel_size_nm, task=task)
     with _nothing_left(run):
         measured = measure(found.dataset, name=run.name, full=full, cache=run.cache, progress=progress)
-    fingerprint = measured.fingerprint
-    dataset = _with_blank_sections(found.dataset, fingerprint)
+    dataset = _with_blank_sections(found.dataset, measured.fingerprint)
+    return Looked(dataset, measured, [*found.remarks, *remarks(measured)])
+
+
+def decide(looked: Looked, run: Run, make: Callable[..., Plan], *, size: str | None, max_seconds: float | None) -> Planned:
+    """Plan for a fixed machine or this one, and write data set, fingerprint, plan and report into the run.
+
+    Args:
+        looked: The data set.
+        run: May differ from the one that the data set was measured for.
+        make: The planner: fingerprint and machine to plan.
+        size: S, M or L; None is this machine, which is timed.
+        max_seconds: Wall clock for one fold, everything included.
+
+    Raises:
+        PlanError: No plan fits the labels, or an override is not valid.
+        BudgetError: The time does not suffice.
+    """
+    fingerprint = looked.measured.fingerprint.replace(name=run.name)
     if size is not None:
-        machine = PRESETS[size].replace(seconds=max_seconds)
-        decided = make_plan(fingerprint, machine, task=task, by_hand=by_hand)
+        decided = make(fingerprint, PRESETS[size].replace(seconds=max_seconds))
     else:
-        say("Timing this machine")
-        decided = _plan_for_this_machine(fingerprint, max_seconds, partial(make_plan, task=task, by_hand=by_hand))
-    dataset.save(run.dataset_file)
+        decided = _plan_for_this_machine(fingerprint, max_seconds, make)
+    looked.dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
-    told = [*found.remarks, *remarks(measured)]
-    write_report(measured, decided, told, run.report_file)
-    return Planned(run, decided, fingerprint, told)
+    write_report(looked.measured, decided, looked.remarks, run.report_file)
+    return Planned(run, decided, fingerprint, looked.remarks)
 
 
 @contextmanager
@@ -115,7 +159,7 @@ def _nothing_left(run: Run) -> Iterator[None]:
         raise
 
 
-def _default_name(data: Path) -> str:
+def default_name(data: Path) -> str:
     """The data folder's name; a folder called train has its parent's."""
     resolved = data.resolve()
     return resolved.parent.name if resolved.name == "train" else resolved.stem
