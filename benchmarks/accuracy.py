@@ -12,8 +12,12 @@ import argparse
 import datetime
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from results import RESULTS, append, commit, machine
+
+if TYPE_CHECKING:
+    from pytc_auto.pipeline.runs import Run
 
 HEADER = (
     "| data | time | plan | steps | test scores | wall, s | date | commit | machine |\n|---|---|---|---|---|---|---|---|---|\n"
@@ -48,20 +52,28 @@ def measure(dataset: Path, max_time: str, runs: Path) -> str:
     trained = pytc_auto.train(name, runs=runs, say=print)
     wall = time.monotonic() - started
     plan = trained.run.plan()
+    text = scored(trained.run, dataset)
+    network = plan.network.features
+    made = f"{'×'.join(map(str, plan.patch))}, {network[0]}–{network[-1]} features, {plan.precision}"
+    refit = f" + {plan.sampling.refit_steps} refit" if plan.sampling.refit_steps else ""
+    return f"{made} | {plan.sampling.steps}{refit} | {text} | {wall:.0f} | {datetime.date.today()} | {commit()} | {machine()}"
+
+
+def scored(run: Run, dataset: Path) -> str:
+    """Predict and score DATASET/test with the model of a run."""
+    import pytc_auto
+
+    plan = run.plan()
     images = sorted((dataset / "test" / "images").iterdir())
     labels = {p.stem: p for p in (dataset / "test" / "labels").iterdir()}
     scores: dict[str, float] = {}
     for image in images:
-        out = run / f"test_{image.stem}.zarr"
+        out = run.folder / f"test_{image.stem}.zarr"
         size = plan.voxel_size_nm
-        pytc_auto.predict([image], model=trained.run.model, out=out, voxel_size_nm=size, keep_predictions=True)
-        scores = pytc_auto.evaluate(out, labels[image.stem], json_file=run / f"scores_{image.stem}.json")
+        pytc_auto.predict([image], model=run.model, out=out, voxel_size_nm=size, keep_predictions=True)
+        scores = pytc_auto.evaluate(out, labels[image.stem], json_file=run.folder / f"scores_{image.stem}.json")
     shown = {k: v for k, v in scores.items() if k in ("voi", "voi_split", "voi_merge", "adapted_rand") or "dice" in k}
-    network = plan.network.features
-    made = f"{'×'.join(map(str, plan.patch))}, {network[0]}–{network[-1]} features, {plan.precision}"
-    text = ", ".join(f"{k} {v:.3f}" for k, v in shown.items())
-    refit = f" + {plan.sampling.refit_steps} refit" if plan.sampling.refit_steps else ""
-    return f"{made} | {plan.sampling.steps}{refit} | {text} | {wall:.0f} | {datetime.date.today()} | {commit()} | {machine()}"
+    return ", ".join(f"{k} {v:.3f}" for k, v in shown.items())
 
 
 if __name__ == "__main__":

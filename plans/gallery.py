@@ -21,7 +21,17 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE / "README.md"
 EXPERTS = HERE / "experts.yaml"
 GIGABYTE = 1e9
-OURS = ("data set", "voxel, nm", "patch", "patch, nm", "strides from stage to stage", "targets", "decoder", "memory, GB")
+OURS = (
+    "data set",
+    "voxel, nm",
+    "patch",
+    "patch, nm",
+    "network, features",
+    "strides from stage to stage",
+    "targets",
+    "decoder",
+    "memory, GB",
+)
 BESIDE = ("data set", "method", "voxel, nm", "patch", "patch, nm", "strides from stage to stage", "targets", "decoder", "from")
 JUDGED = ("data set", "what", "the band", "ours", "verdict", "why we leave it on purpose")
 
@@ -88,14 +98,11 @@ def _count(judgments: Mapping[str, Sequence[Judgment]]) -> str:
 
 
 def _ours(plan: Plan) -> list[str]:
-    decoder = " or ".join(plan.decoder.kinds)
-    return [
-        f"[{plan.name}]({plan.name}.yaml)",
-        *_geometry(plan),
-        targets(plan.heads),
-        decoder,
-        f"{plan.memory.bytes / GIGABYTE:.1f}",
-    ]
+    network, decoder = plan.network, " or ".join(plan.decoder.kinds)
+    *extent, strides = _geometry(plan)
+    built = f"{network.kind}, {network.features[0]}–{network.features[-1]}"
+    told = [targets(plan.heads), decoder, f"{plan.memory.bytes / GIGABYTE:.1f}"]
+    return [f"[{plan.name}]({plan.name}.yaml)", *extent, built, strides, *told]
 
 
 def _geometry(plan: Plan) -> list[str]:
@@ -111,7 +118,14 @@ def _beside(plans: Mapping[str, Plan], methods: Sequence[Method]) -> Iterable[li
     for name, plan in plans.items():
         known = [m for m in methods if m.plan == name]
         if known:
-            yield [name, "**ours**", *_geometry(plan), targets(plan.heads), " or ".join(plan.decoder.kinds), ""]
+            yield [
+                name,
+                f"**ours**, {plan.network.kind}",
+                *_geometry(plan),
+                targets(plan.heads),
+                " or ".join(plan.decoder.kinds),
+                "",
+            ]
         yield from (_method(m) for m in known)
 
 

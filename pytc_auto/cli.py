@@ -100,6 +100,9 @@ RunsOption = Annotated[Path, typer.Option(help="folder of all runs")]
 @app.command()
 def plan(  # noqa: PLR0913, PLR0917
     dataset: Annotated[Path, typer.Argument(help="folder with images/ and labels/, or one container with both")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="decisions made by hand, such as patch=[32,160,160]")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="of the run")] = None,
     runs: RunsOption = Path("runs"),
     voxel_size: VoxelSizeOption = None,
@@ -107,6 +110,7 @@ def plan(  # noqa: PLR0913, PLR0917
     size: Annotated[SizeName | None, typer.Option(help="plan for a fixed machine instead of this one")] = None,
     max_time: TimeOption = None,
     full: Annotated[bool, typer.Option("--full", help="read all voxels of large volumes, not a sample")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="print the rule and the numbers behind each decision")] = False,
 ) -> None:
     """Look at the data, decide everything, explain why."""
     from pytc_auto.pipeline.planning import plan as make
@@ -114,6 +118,7 @@ def plan(  # noqa: PLR0913, PLR0917
     with _bars() as bars:
         made = make(
             dataset,
+            overrides or (),
             name=name,
             runs=runs,
             voxel_size_nm=voxel_size,
@@ -126,7 +131,7 @@ def plan(  # noqa: PLR0913, PLR0917
         )
     console = _console()
     console.print(_fingerprint_table(made.fingerprint))
-    console.print(_plan_table(made.plan))
+    console.print(_plan_table(made.plan, explain=explain))
     for remark in made.remarks:
         console.print(f"[yellow]Note:[/] {_escaped(remark)}")
     console.print(
@@ -238,19 +243,20 @@ def score_table(scores: dict[str, float], title: str) -> Table:
     return table
 
 
-def _plan_table(plan: Plan) -> Table:
-    """Decision, value, rule and numbers."""
+def _plan_table(plan: Plan, *, explain: bool = False) -> Table:
+    """Decision and value; to explain them, rule and numbers, too."""
     from rich.table import Table
 
     from pytc_auto.report.tables import plan_rows
 
-    table = Table(title=f"Plan for {plan.name}", title_justify="left")
+    table = Table(title=f"Plan for {_escaped(plan.name)}", title_justify="left", show_header=explain)
     table.add_column("decision", no_wrap=True)
     table.add_column("value", ratio=3)
-    table.add_column("rule", no_wrap=True)
-    table.add_column("because of", ratio=2)
+    if explain:
+        table.add_column("rule", no_wrap=True)
+        table.add_column("because of", ratio=2)
     for field, value, rule, numbers in plan_rows(plan):
-        table.add_row(field, _escaped(value), rule, _escaped(numbers))
+        table.add_row(field, _escaped(value), *([rule, _escaped(numbers)] if explain else []))
     return table
 
 

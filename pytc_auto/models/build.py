@@ -8,10 +8,10 @@ from torch import nn
 
 from pytc_auto.errors import PlanError
 from pytc_auto.models.mednext import mednext
-from pytc_auto.models.unet import unet
+from pytc_auto.models.unet import resenc, unet
 from pytc_auto.schema.plan import Network, Plan
 
-NETWORKS: dict[str, Callable[[Network, int], nn.Module]] = {"unet": unet, "mednext": mednext}
+NETWORKS: dict[str, Callable[[Network, int], nn.Module]] = {"unet": unet, "resenc": resenc, "mednext": mednext}
 
 
 def build_network(plan: Plan) -> nn.Module:

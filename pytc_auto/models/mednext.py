@@ -1,15 +1,23 @@
-"""MedNeXt as MONAI has it: isotropic."""
+"""MedNeXt with a kernel and a stride of its own per stage and axis, as MONAI names its parts."""
 
 from __future__ import annotations
 
+import torch
 from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from pytc_auto.errors import PlanError
+from pytc_auto.geometry import Zyx
+from pytc_auto.models.norm import InstanceNorm
 from pytc_auto.schema.plan import Network
 
 
 def mednext(network: Network, channels: int) -> nn.Module:
     """The MedNeXt of a plan, with torch's default initialization as in its authors' code.
+
+    With cubic kernels, strides of 2 and features that double, weights and outputs are those of MONAI's ``MedNeXt`` (group norm
+    of one channel a group, residual connections), key for key.
 
     Args:
         network: Topology; the coarsest stage is the bottleneck, the decoder mirrors the encoder.
@@ -19,51 +27,130 @@ def mednext(network: Network, channels: int) -> nn.Module:
         (N, 1, Z, Y, X) to (N, channels, Z, Y, X) logits.
 
     Raises:
-        PlanError: The topology is anisotropic or widens otherwise than by 2; all faults are listed.
+        PlanError: There is a single stage, or a stride that is neither 1 nor 2; all faults are listed.
 
     Source:
         Roy et al. 2023, MICCAI.
     """
-    from monai.networks.nets.mednext import MedNeXt
-
-    faults = _faults(network)
-    if faults:
-        raise PlanError(f"network: {'; '.join(faults)}. Change this, or use kind: unet, which can be anisotropic")
-    down = list(network.blocks[:-1])
-    return MedNeXt(
-        spatial_dims=3,
-        init_filters=network.features[0],
-        in_channels=1,
-        out_channels=channels,
-        encoder_expansion_ratio=2,
-        decoder_expansion_ratio=2,
-        bottleneck_expansion_ratio=2,
-        kernel_size=network.kernels[0][0],
-        use_residual_connection=True,
-        blocks_down=down,
-        blocks_bottleneck=network.blocks[-1],
-        blocks_up=down[::-1],
-        norm_type="group",
-    )
-
-
-def _faults(network: Network) -> list[str]:
-    """What MONAI's MedNeXt cannot do."""
     faults = []
     if len(network.features) < 2:
-        faults.append("mednext needs at least 2 stages, features has 1")
-    if any(set(s) != {2} for s in network.strides[1:]):
-        faults.append(
-            f"mednext halves every axis from stage to stage, strides must be [2, 2, 2], got {_lists(network.strides[1:])}"
-        )
-    if len({k for kernel in network.kernels for k in kernel}) > 1:
-        faults.append(f"mednext has one cubic kernel for all stages, such as [3, 3, 3], got {_lists(network.kernels)}")
-    doubled = [network.features[0] * 2**i for i in range(len(network.features))]
-    if network.features != doubled:
-        faults.append(f"mednext doubles its features from stage to stage, wanted {doubled}, got {network.features}")
-    return faults
+        faults.append("mednext needs at least 2 stages, features has 1. Add a stage or two")
+    wide = [list(stride) for stride in network.strides if max(stride) > 2]
+    if wide:
+        faults.append(f"mednext pools an axis by 1 or 2 from stage to stage, strides has {wide}. Use 2, and one stage more")
+    if faults:
+        raise PlanError(f"network: {'; '.join(faults)}")
+    return MedNeXt(network, channels)
 
 
-def _lists(triples: list[tuple[int, int, int]]) -> list[list[int]]:
-    """Triples as a plan shows them."""
-    return [list(t) for t in triples]
+class MedNeXt(nn.Module):
+    """Encoder, bottleneck and decoder of inverted depthwise blocks."""
+
+    def __init__(self, network: Network, channels: int) -> None:
+        super().__init__()
+        features, expansion = network.features, network.expansion or []
+        self.checkpointing = network.checkpointing
+        fine_to_coarse = range(len(features) - 1)
+
+        def blocks(stage: int) -> nn.Sequential:
+            width = features[stage]
+            made = (Block(width, width, expansion[stage], network.kernels[stage]) for _ in range(network.blocks[stage]))
+            return nn.Sequential(*made)
+
+        def step(stage: int) -> tuple[int, Zyx, Zyx]:
+            return expansion[stage], network.kernels[stage], network.strides[stage + 1]
+
+        self.stem = nn.Conv3d(1, features[0], 1)
+        self.enc_stages = nn.ModuleList(blocks(i) for i in fine_to_coarse)
+        self.down_blocks = nn.ModuleList(DownBlock(features[i], features[i + 1], *step(i)) for i in fine_to_coarse)
+        self.bottleneck = blocks(len(features) - 1)
+        self.up_blocks = nn.ModuleList(UpBlock(features[i + 1], features[i], *step(i)) for i in reversed(fine_to_coarse))
+        self.dec_stages = nn.ModuleList(blocks(i) for i in reversed(fine_to_coarse))
+        self.out_0 = Head(features[0], channels)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 1, Z, Y, X) to logits, (N, channels, Z, Y, X)."""
+        x = self.stem(image)
+        skips = []
+        for stage, down in zip(self.enc_stages, self.down_blocks, strict=True):
+            x = self._through(stage, x)
+            skips.append(x)
+            x = self._through([down], x)
+        x = self._through(self.bottleneck, x)
+        for up, stage in zip(self.up_blocks, self.dec_stages, strict=True):
+            x = self._through(stage, self._through([up], x) + skips.pop())
+        logits: torch.Tensor = self.out_0(x)
+        return logits
+
+    def _through(self, blocks: nn.Sequential | nn.Module | list[nn.Module], x: torch.Tensor) -> torch.Tensor:
+        """Block after block; with checkpointing each is computed again in the backward pass, and only its input is kept."""
+        for block in blocks:  # type: ignore[union-attr]
+            x = checkpoint(block, x, use_reentrant=False) if self.checkpointing and torch.is_grad_enabled() else block(x)
+        return x
+
+
+class Block(nn.Module):
+    """Depthwise convolution, norm, expansion, GELU, compression; what comes in is added."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: Zyx) -> None:
+        super().__init__()
+        self.conv1: nn.Module = nn.Conv3d(inputs, inputs, kernel, padding=_half(kernel), groups=inputs)
+        self.norm = InstanceNorm(inputs)
+        self.conv2 = nn.Conv3d(inputs, expansion * inputs, 1)
+        self.act = nn.GELU()
+        self.conv3 = nn.Conv3d(expansion * inputs, outputs, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, Z, Y, X) to (N, outputs, Z, Y, X)."""
+        return x + self.inner(x)
+
+    def inner(self, x: torch.Tensor) -> torch.Tensor:
+        """All but the addition."""
+        inner: torch.Tensor = self.conv3(self.act(self.conv2(self.norm(self.conv1(x)))))
+        return inner
+
+
+class DownBlock(Block):
+    """A block whose depthwise convolution strides; what comes in is strided and projected before it is added."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: Zyx, stride: Zyx) -> None:
+        super().__init__(inputs, outputs, expansion, kernel)
+        self.conv1 = nn.Conv3d(inputs, inputs, kernel, stride=stride, padding=_half(kernel), groups=inputs)
+        self.res_conv = nn.Conv3d(inputs, outputs, 1, stride=stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, Z, Y, X) to (N, outputs, Z, Y, X over the stride)."""
+        projected: torch.Tensor = self.res_conv(x)
+        return self.inner(x) + projected
+
+
+class UpBlock(Block):
+    """The same with transposed convolutions, which give one voxel too few on an axis of stride 2; it is added in front."""
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: Zyx, stride: Zyx) -> None:
+        super().__init__(inputs, outputs, expansion, kernel)
+        self.conv1 = nn.ConvTranspose3d(inputs, inputs, kernel, stride=stride, padding=_half(kernel), groups=inputs)
+        self.res_conv = nn.ConvTranspose3d(inputs, outputs, 1, stride=stride)
+        self.front = [side for step in reversed(stride) for side in (step - 1, 0)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, Z, Y, X) to (N, outputs, Z, Y, X times the stride)."""
+        return functional.pad(self.inner(x), self.front) + functional.pad(self.res_conv(x), self.front)
+
+
+class Head(nn.Module):
+    """Features to logits."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.conv_out = nn.ConvTranspose3d(inputs, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, Z, Y, X) to (N, channels, Z, Y, X)."""
+        logits: torch.Tensor = self.conv_out(x)
+        return logits
+
+
+def _half(kernel: Zyx) -> Zyx:
+    """Padding that keeps the extent."""
+    return kernel[0] // 2, kernel[1] // 2, kernel[2] // 2

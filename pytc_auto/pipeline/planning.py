@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pytc_auto.errors import DataError, OutputError
@@ -16,6 +17,7 @@ from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.runs import Run
+from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
@@ -43,6 +45,7 @@ class Planned:
 
 def plan(  # noqa: PLR0913
     data: str | Path,
+    overrides: Sequence[str] = (),
     *,
     name: str | None = None,
     runs: str | Path = "runs",
@@ -58,6 +61,7 @@ def plan(  # noqa: PLR0913
 
     Args:
         data: Folder or container with images and labels, see ``io.layout``.
+        overrides: Decisions made by hand, such as ``patch=[32,160,160]``; what depends on them follows.
         name: Of the run; the data folder's name by default.
         runs: Folder of all runs.
         voxel_size_nm: (z, y, x), where the files do not tell.
@@ -70,11 +74,11 @@ def plan(  # noqa: PLR0913
 
     Raises:
         DataError: The data set cannot be read.
-        PlanError: No plan fits the labels.
+        PlanError: No plan fits the labels, or an override is not valid.
         BudgetError: The time does not suffice.
         OutputError: The run has been trained already.
     """
-    data = Path(data)
+    data, by_hand = Path(data), read_overrides(overrides)
     run = Run(Path(runs) / (name or _default_name(data)))
     if run.started:
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
@@ -86,10 +90,10 @@ def plan(  # noqa: PLR0913
     dataset = _with_blank_sections(found.dataset, fingerprint)
     if size is not None:
         machine = PRESETS[size].replace(seconds=max_seconds)
-        decided = make_plan(fingerprint, machine, task=task)
+        decided = make_plan(fingerprint, machine, task=task, by_hand=by_hand)
     else:
         say("Timing this machine")
-        decided = _plan_for_this_machine(fingerprint, task, max_seconds)
+        decided = _plan_for_this_machine(fingerprint, max_seconds, partial(make_plan, task=task, by_hand=by_hand))
     dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
@@ -124,7 +128,7 @@ def _with_blank_sections(dataset: Dataset, fingerprint: Fingerprint) -> Dataset:
     return dataset.replace(volumes=entries)
 
 
-def _plan_for_this_machine(fingerprint: Fingerprint, task: Task | None, max_seconds: float | None) -> Plan:
+def _plan_for_this_machine(fingerprint: Fingerprint, max_seconds: float | None, make: Callable[..., Plan]) -> Plan:
     """Plan, time the planned step, and plan again until the two agree."""
     from pytc_auto.training.probe import fastest_precision, seconds_per_step
 
@@ -139,15 +143,17 @@ def _plan_for_this_machine(fingerprint: Fingerprint, task: Task | None, max_seco
         precision=precision,
         source="measured",
     )
-    decided = make_plan(fingerprint, machine, task=task)
+    decided = make(fingerprint, machine)
     for _ in range(MOST_REPLANS):
         batch = decided.sampling.batch
         work = relative_work(decided.network, decided.patch, decided.channels, batch)
-        timed = seconds_per_step(decided.network, decided.channels, decided.patch, batch=batch, precision=precision, device=where)
+        timed = seconds_per_step(
+            decided.network, decided.channels, decided.patch, batch=batch, precision=decided.precision, device=where
+        )
         if abs(timed / work / machine.seconds_per_step - 1) < SETTLED:
             break
         machine = machine.replace(seconds_per_step=round(timed / work, 4))
-        before, decided = decided, make_plan(fingerprint, machine, task=task)
+        before, decided = decided, make(fingerprint, machine)
         if (before.patch, before.network) == (decided.patch, decided.network):
             break
     return decided

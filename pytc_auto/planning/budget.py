@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pytc_auto.errors import BudgetError
 from pytc_auto.geometry import Zyx, patch_starts
-from pytc_auto.planning.cost import memory_bytes, relative_work
-from pytc_auto.planning.patch import Candidate
+from pytc_auto.planning.by_hand import ByHand
+from pytc_auto.planning.cost import relative_work
+from pytc_auto.planning.memory import memory_bytes
+from pytc_auto.planning.network import Candidate
 from pytc_auto.planning.prediction import choose_window
 from pytc_auto.schema.plan import Folds, Machine, SlabFolds
 
@@ -41,14 +43,17 @@ class Schedule:
 
     Attributes:
         refit_steps: On all data, after the fold.
+        fits: Steps that the time has room for.
         left_out: Share of the labelled voxels that the fold does not learn from.
     """
 
     candidate: Candidate
     batch: int
+    accumulate: int
     fold_steps: int
     refit_steps: int
     validate_every: int
+    fits: int
     left_out: float | None
     seconds_per_step: float
     validation_seconds: float
@@ -59,61 +64,92 @@ class Schedule:
         """Of fold and refit together."""
         return self.fold_steps + self.refit_steps
 
-
-def fit_memory(candidate: Candidate, channels: int, machine: Machine) -> int | None:
-    """The largest batch of 1, 2, 4, 8 that fits, or None; a CPU takes 1."""
-    room = MEMORY_SHARE * machine.memory_gb * 1e9
-    fitting = [n for n in BATCHES if memory_bytes(candidate.network, candidate.patch, channels, n) <= room]
-    if not fitting:
-        return None
-    return 1 if machine.device == "cpu" else fitting[-1]
+    def suffices(self, wanted: int) -> bool:
+        """Whether there are so many steps and time for all of them."""
+        return wanted <= self.steps <= self.fits
 
 
-def schedule(candidate: Candidate, batch: int, channels: int, machine: Machine, *, folds: Folds, extent: Zyx | None) -> Schedule:
-    """Steps and validations for one candidate in the machine's time."""
-    step = machine.seconds_per_step * relative_work(candidate.network, candidate.patch, channels, batch)
-    size = memory_bytes(candidate.network, candidate.patch, channels, batch)
-    window = choose_window(machine, candidate.network, candidate.patch, channels)
-    validation = _validation_seconds(candidate.patch, window, step / batch, folds, extent)
-    left_out = _left_out(folds, extent)
-    validations, steps = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS
-    if machine.seconds is not None:
-        room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
-        validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
-        steps = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
-    refit = int(steps * REFIT_SHARE) if left_out is None or left_out >= REFIT_FROM else 0
-    every = max(1, (steps - refit) // validations)
-    return Schedule(
-        candidate,
-        batch,
-        fold_steps=(steps - refit) // every * every,
-        refit_steps=refit // every * every,
-        validate_every=every,
-        left_out=left_out,
-        seconds_per_step=step,
-        validation_seconds=validation,
-        bytes=size,
-    )
+@dataclass(frozen=True)
+class Budget:
+    """What steps and batches must fit into.
+
+    Attributes:
+        machine: Memory and time.
+        channels: Of the network's output.
+        folds: How the data are divided for a candidate.
+        extent: Of the smallest labelled box; None where it is not known.
+        by_hand: Batch, steps and validations that are given.
+    """
+
+    machine: Machine
+    channels: int
+    folds: Callable[[Candidate], Folds]
+    extent: Zyx | None
+    by_hand: ByHand
+
+    def batch(self, candidate: Candidate) -> int | None:
+        """The largest batch of 1, 2, 4, 8 that fits the memory, or None; a CPU takes 1."""
+        room = MEMORY_SHARE * self.machine.memory_gb * 1e9
+        given = self.by_hand.get("sampling", "batch")
+        wanted = [1] if self.machine.device == "cpu" else BATCHES
+        fitting = [
+            n
+            for n in (wanted if given is None else [given])
+            if memory_bytes(candidate.network, candidate.patch, self.channels, n) <= room
+        ]
+        return fitting[-1] if fitting else None
+
+    def schedule(self, candidate: Candidate, batch: int) -> Schedule:
+        """Steps and validations for one candidate in the machine's time."""
+        machine, network, patch, channels = self.machine, candidate.network, candidate.patch, self.channels
+        accumulate = self.by_hand.get("sampling", "accumulate") or 1
+        step = machine.seconds_per_step * relative_work(network, patch, channels, batch * accumulate)
+        folds = self.folds(candidate)
+        window = choose_window(machine, network, patch, channels)
+        validation = _validation_seconds(patch, window, step / batch / accumulate, folds, self.extent)
+        left_out = _left_out(folds, self.extent)
+        validations, steps = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS
+        if machine.seconds is not None:
+            room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
+            validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
+            steps = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
+        share = REFIT_SHARE if left_out is None or left_out >= REFIT_FROM else 0.0
+        return Schedule(
+            candidate,
+            batch,
+            accumulate,
+            *_divided(steps, share, validations, self.by_hand),
+            fits=steps,
+            left_out=left_out,
+            seconds_per_step=step,
+            validation_seconds=validation,
+            bytes=memory_bytes(network, patch, channels, batch),
+        )
 
 
-def choose(
-    options: Callable[[int], list[Candidate]],
-    channels: int,
-    machine: Machine,
-    width: int,
-    *,
-    folds: Callable[[Candidate], Folds],
-    extent: Zyx | None,
-) -> tuple[Schedule, str]:
-    """The first option that has the wanted steps, else the smallest patch, else a narrower network.
+def _divided(steps: int, refit_share: float, validations: int, by_hand: ByHand) -> tuple[int, int, int]:
+    """Steps of the fold, of the refit, and between two validations; the first two are multiples of the third."""
+    given = {name: by_hand.get("sampling", name) for name in ("steps", "refit_steps", "validate_every")}
+    fold, refit, every = given["steps"], given["refit_steps"], given["validate_every"]
+    if fold is None:
+        share = int(steps * refit_share) if refit is None else refit
+        every = every or max(1, (steps - share) // validations)
+        fold = max(0, steps - share) // every * every
+    else:
+        share = round(fold * refit_share / (1 - refit_share)) if refit is None else refit
+        every = every or fold // next(n for n in range(min(validations, fold), 0, -1) if fold % n == 0)
+    if refit is None:
+        refit = share // every * every
+    return fold, refit, every
+
+
+def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Budget) -> tuple[Schedule, str]:
+    """The first option that has the wanted steps, else the smallest patch, else a narrower network for it.
 
     Args:
         options: Candidates of a width, the largest field of view first.
-        channels: Of the network's output.
-        machine: Memory and time.
         width: Features of the first stage to start from.
-        folds: How the data are divided for a candidate.
-        extent: Of the smallest labelled box.
+        budget: Memory and time.
 
     Returns:
         The schedule and what limited it: nothing, memory or time.
@@ -121,31 +157,37 @@ def choose(
     Raises:
         BudgetError: The narrowest network on the smallest patch does not get its least steps, or does not fit the memory.
     """
-    wanted, limit, last = WANTED_STEPS[machine.device], "nothing", None
+    given = budget.by_hand.get("sampling", "steps")
+    wanted, least = given or WANTED_STEPS[budget.machine.device], given or LEAST_STEPS
+    limit, last, made = "nothing", None, list(options(width))
     while width >= LEAST_WIDTH:
-        for candidate in options(width):
-            batch = fit_memory(candidate, channels, machine)
+        for candidate in made:
+            batch = budget.batch(candidate)
             if batch is None:
                 limit = "memory"
                 continue
-            last = schedule(candidate, batch, channels, machine, folds=folds(candidate), extent=extent)
-            if last.steps >= wanted:
+            last = budget.schedule(candidate, batch)
+            if last.suffices(wanted):
                 return last, limit
             limit = "time"
-        if last is not None and last.steps >= LEAST_STEPS:
+        if last is not None and last.suffices(least):
             return last, limit
         width = width * 3 // 4 // 4 * 4
-    raise BudgetError(_refusal(last, machine))
+        made = list(options(width))[-1:]
+    raise BudgetError(_refusal(last, budget.machine, least))
 
 
-def _refusal(last: Schedule | None, machine: Machine) -> str:
+def _refusal(last: Schedule | None, machine: Machine, least: int) -> str:
     if last is None:
-        return f"{machine.memory_gb:g} GB of memory hold no patch of the least size. Use a machine with more memory."
+        return (
+            f"{machine.memory_gb:g} GB of memory hold no patch of the least size, or not what is given by hand. "
+            "Use a machine with more memory, or a smaller patch or batch."
+        )
     fixed = STARTUP_SECONDS + (LEAST_VALIDATIONS + TUNING_VALIDATIONS) * last.validation_seconds
-    needed = (LEAST_STEPS * last.seconds_per_step + fixed) / (1 - SPARE_SHARE)
+    needed = (least * last.seconds_per_step + fixed) / (1 - SPARE_SHARE)
     return (
         f"--max-time {(machine.seconds or 0) / 60:.1f}m is too little for this data set: "
-        f"{last.steps} steps fit, {LEAST_STEPS} are the least. Give at least {math.ceil(needed / 60)}m."
+        f"{last.fits} steps fit, {least} are the least. Give at least {math.ceil(needed / 60)}m."
     )
 
 

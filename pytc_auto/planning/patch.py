@@ -1,4 +1,4 @@
-"""Patch, topology and width together: what the field of view asks for, and what memory and time allow."""
+"""Patch from the field of view in nm: a family of patches that grows with one length, the same in nm on each axis."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from dataclasses import dataclass
 
 from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
 from pytc_auto.planning.decisions import rounded
-from pytc_auto.planning.topology import Topology, choose_topology
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
-from pytc_auto.schema.plan import Network, Numbers
+from pytc_auto.schema.plan import Numbers
 
 FIELD_OF_VIEW_NM = 1200.0
 LEAST_FIELD_OF_VIEW_NM = 600.0
 MOST_FIELD_OF_VIEW_NM = 2000.0
 BLOB_FACTOR = 1.5
-MOST_FLOOR_VOXELS = 160
-"""On very fine grids the least field of view gives way to memory."""
-LEAST_VOXELS = 32
-"""On very coarse grids a patch is still a picture."""
+WANTED_VOXELS = 128
+WANTED_VOXELS_2D = 256
+"""On coarse grids a field of view in nm is few voxels; a patch should still hold a picture."""
+MOST_VOXELS = 2**21
+"""Of a patch: as many as 128³, what published methods train on. Beyond it a larger batch is the better use of memory."""
+FINE_VOXELS = 2**19
+"""On very fine grids the least field of view is more voxels than this (80³) and gives way to time and memory."""
+LEAST_VOXELS = 48
 MOST_OF_VOLUME = 0.75
 """A patch as deep as its stack shows section 1 at depth 1 always; where its labels are blank, depth 1 is never learned."""
 LEAST_SECTIONS = 16
 LEAST_SECTIONS_ANISOTROPIC = 8
+MOST_SECTIONS = 32
+FLAT = 3.0
 VERY_ANISOTROPIC = 6.0
 THIN_SECTIONS = 1.5
-MOST_FEATURES = {"cpu": 8, "cuda": 10}
-"""Features grow with each stage up to this multiple of the first stage's."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A patch and the network that goes with it."""
-
-    patch: Zyx
-    network: Network
+COARSEST = 6
+"""Voxels per axis at the coarsest stage, at least; fewer than twice as many."""
+ALIKE = 0.05
+EQUAL_FROM = 2 / 3
+"""Axes of equal voxel size have equal extents, which keeps symmetries, where that costs at most a third of the longer one."""
 
 
 def wanted_field_of_view(fingerprint: Fingerprint, task: Task) -> tuple[float, str, Numbers]:
@@ -51,84 +51,96 @@ def wanted_field_of_view(fingerprint: Fingerprint, task: Task) -> tuple[float, s
     return FIELD_OF_VIEW_NM, "patch.field_of_view", {}
 
 
-def candidates(voxel_size_nm: ZyxFloat, extent: Zyx | None, wanted_nm: float, *, width: int, device: str) -> Iterator[Candidate]:
-    """Patches from the wanted field of view down to the least one, each with its network.
+@dataclass(frozen=True)
+class PatchFamily:
+    """All patches for a grid and a volume, by the length that they reach on each axis as far as there is room.
 
-    The axis with the largest extent in nm shrinks first; axes of equal voxel size shrink together, so that symmetries stay.
+    Longer lengths never give shorter patches. Which axis is the longest in nm shrinks first.
 
-    Args:
+    Attributes:
         voxel_size_nm: Of the working grid.
         extent: Of the smallest volume on the working grid; None where it is not known.
-        wanted_nm: Field of view.
-        width: Features of the first stage.
-        device: cpu or cuda.
     """
-    sizes = [wanted_nm / s for s in voxel_size_nm]
-    floors = _floors(voxel_size_nm, min(wanted_nm, LEAST_FIELD_OF_VIEW_NM))
-    sizes = [max(n, f) for n, f in zip(sizes, floors, strict=True)]
-    last: Candidate | None = None
-    while True:
-        candidate = _candidate(voxel_size_nm, extent, sizes, width, device)
-        if last is None or candidate.patch != last.patch:
-            yield candidate
-        last = candidate
-        shrunk = _shrink(voxel_size_nm, sizes, floors, candidate)
-        if shrunk == sizes:
-            return
-        sizes = shrunk
+
+    voxel_size_nm: ZyxFloat
+    extent: Zyx | None
+
+    def patch(self, reach_nm: float) -> Zyx:
+        """The patch that reaches so far, in voxels that halve evenly."""
+        wanted = [max(least, reach_nm / s) for least, s in zip(self._least(), self.voxel_size_nm, strict=True)]
+        room = self._room()
+        for alike in self._alike():
+            shortest = min(room[i] for i in alike)
+            if shortest >= EQUAL_FROM * max(wanted[i] for i in alike):
+                room = [shortest if i in alike else r for i, r in enumerate(room)]
+        return zyx([halving(min(n, r)) for n, r in zip(wanted, room, strict=True)])
+
+    def patches(self, wanted_nm: float) -> Iterator[Zyx]:
+        """From the wanted field of view down to the least one."""
+        last = None
+        for reach in self._reaches(wanted_nm):
+            patch = self.patch(reach)
+            voxels = math.prod(patch)
+            if last is not None and reach < min(wanted_nm, LEAST_FIELD_OF_VIEW_NM) and math.prod(last) <= FINE_VOXELS:
+                return
+            if voxels <= MOST_VOXELS and patch != last:
+                yield patch
+                last = patch
+
+    def _reaches(self, wanted_nm: float) -> list[float]:
+        """Lengths at which an axis gets longer, the longest first."""
+        plane = [s for i, s in enumerate(self.voxel_size_nm) if i != cutting_axis(self.voxel_size_nm)]
+        picture = WANTED_VOXELS if min(self._room()) > 1 else WANTED_VOXELS_2D
+        most = max(wanted_nm, picture * max(plane))
+        least = min(self.voxel_size_nm)
+        lengths = {most}
+        for s in self.voxel_size_nm:
+            voxels = halving(most / s)
+            while voxels >= 1 and voxels * s >= least:
+                lengths.add(voxels * s)
+                voxels = halving(voxels - 1)
+        return sorted(lengths, reverse=True)
+
+    def _room(self) -> list[float]:
+        """The longest patch per axis: it must lie in several places, or each section is learned at one depth only."""
+        room = [math.inf] * 3 if self.extent is None else [float(_part(n)) for n in self.extent]
+        if (cut := self._sections(FLAT)) is not None:
+            room[cut] = min(room[cut], MOST_SECTIONS)
+        return room
+
+    def _least(self) -> list[int]:
+        """The shortest patch per axis; thin sections count by number."""
+        least = [LEAST_VOXELS] * 3
+        if (cut := self._sections(THIN_SECTIONS)) is not None:
+            very = self._sections(VERY_ANISOTROPIC) is not None
+            least[cut] = LEAST_SECTIONS_ANISOTROPIC if very else LEAST_SECTIONS
+        return least
+
+    def _sections(self, least: float) -> int | None:
+        """The axis along which the tissue is cut, if no other is like it and the anisotropy is at least this."""
+        cut = cutting_axis(self.voxel_size_nm)
+        alone = all(cut not in group for group in self._alike())
+        return cut if alone and anisotropy(self.voxel_size_nm) >= least else None
+
+    def _alike(self) -> list[list[int]]:
+        """Axes grouped by voxel size."""
+        size = self.voxel_size_nm
+        groups = [[j for j in range(3) if abs(size[j] - size[i]) <= ALIKE * size[i]] for i in range(3)]
+        return sorted((g for g in groups if len(g) > 1), key=len)
 
 
-def _floors(voxel_size_nm: ZyxFloat, least_nm: float) -> list[float]:
-    """Fewest voxels per axis; a cutting axis of thin sections keeps a number of sections."""
-    floors = [min(max(least_nm / s, LEAST_VOXELS), MOST_FLOOR_VOXELS) for s in voxel_size_nm]
-    ratio = anisotropy(voxel_size_nm)
-    if ratio >= THIN_SECTIONS:
-        sections = LEAST_SECTIONS_ANISOTROPIC if ratio >= VERY_ANISOTROPIC else LEAST_SECTIONS
-        cut = cutting_axis(voxel_size_nm)
-        floors[cut] = max(least_nm / voxel_size_nm[cut], sections)
-    return floors
+def halving(extent: float) -> int:
+    """The longest extent within the given one that halves evenly down to 6 to 11 voxels; under 12 any number does.
+
+    >>> [halving(n) for n in (1, 11, 13, 25, 100, 128, 300)]
+    [1, 11, 12, 24, 96, 128, 288]
+    """
+    step = 2 ** max(0, math.floor(math.log2(max(extent * (1 + 1e-9), 1) / COARSEST)))
+    return int(extent * (1 + 1e-9) // step * step)
 
 
-def _shrink(voxel_size_nm: ZyxFloat, sizes: Sequence[float], floors: Sequence[float], candidate: Candidate) -> list[float]:
-    """One step less on the axis with the largest extent in nm that may still shrink."""
-    open_axes = [i for i in range(3) if sizes[i] > floors[i] + 1e-9]
-    if not open_axes:
-        return list(sizes)
-    largest = max(open_axes, key=lambda i: (round(sizes[i] * voxel_size_nm[i], 6), i))
-    alike = [i for i in open_axes if abs(voxel_size_nm[i] - voxel_size_nm[largest]) <= 0.05 * voxel_size_nm[largest]]
-    alike = [i for i in alike if abs(sizes[i] - sizes[largest]) < 1]
-    step = candidate.network.divisor
-    return [max(floors[i], n - step[i]) if i in alike else n for i, n in enumerate(sizes)]
-
-
-def _candidate(voxel_size_nm: ZyxFloat, extent: Zyx | None, sizes: Sequence[float], width: int, device: str) -> Candidate:
-    """Clip to the volume, choose the topology, round to what it divides by."""
-    room = zyx([_room(n) for n in extent]) if extent else zyx([2**31] * 3)
-    clipped = [min(n, float(e)) for n, e in zip(sizes, room, strict=True)]
-    topology = choose_topology(voxel_size_nm, (clipped[0], clipped[1], clipped[2]))
-    patch = zyx([_divisible(n, e, d) for n, e, d in zip(clipped, room, topology.divisor, strict=True)])
-    return Candidate(patch, _network(topology, width, MOST_FEATURES[device]))
-
-
-def _room(extent: int) -> int:
-    """The longest patch in a volume: it must lie in several places, or each section is learned at one depth only."""
+def _part(extent: int) -> int:
     return extent if extent <= LEAST_SECTIONS_ANISOTROPIC else max(LEAST_SECTIONS_ANISOTROPIC, int(MOST_OF_VOLUME * extent))
-
-
-def _divisible(size: float, extent: int, divisor: int) -> int:
-    """The nearest multiple of ``divisor`` that is not larger than the volume; one divisor at least."""
-    return max(divisor, min(round(size / divisor), extent // divisor) * divisor)
-
-
-def _network(topology: Topology, width: int, most: int) -> Network:
-    stages = len(topology.strides)
-    return Network(
-        kind="unet",
-        features=[width * min(2**i, most) for i in range(stages)],
-        strides=list(topology.strides),
-        kernels=list(topology.kernels),
-        blocks=[2] * stages,
-    )
 
 
 def smallest_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:

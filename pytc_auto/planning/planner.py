@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from pytc_auto.errors import PlanError
+from pytc_auto.errors import BudgetError, PlanError
 from pytc_auto.geometry import Zyx, ZyxFloat, symmetry_group
 from pytc_auto.planning.augmentation import choose_augmentation
-from pytc_auto.planning.budget import Schedule, choose
+from pytc_auto.planning.budget import Budget, Schedule, choose
+from pytc_auto.planning.by_hand import ByHand, Decisions
 from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.planning.folds import choose_folds
 from pytc_auto.planning.heads import choose_heads
-from pytc_auto.planning.patch import (
-    Candidate,
-    candidates,
-    field_of_view,
-    smallest_extent,
-    smallest_labelled,
-    wanted_field_of_view,
-)
+from pytc_auto.planning.memory import memory_bytes
+from pytc_auto.planning.network import LEAST_STEPS, START_WIDTH, Candidate, candidate, kinds
+from pytc_auto.planning.patch import PatchFamily, field_of_view, smallest_extent, smallest_labelled, wanted_field_of_view
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
 from pytc_auto.planning.scale import choose_scale
 from pytc_auto.planning.task import choose_task, read_labels
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
-from pytc_auto.schema.plan import ClassLabels, Head, InstanceLabels, Intensity, Machine, Numbers, Optimizer, Plan, Sampling, Why
+from pytc_auto.schema.plan import (
+    ClassLabels,
+    Head,
+    InstanceLabels,
+    Intensity,
+    Machine,
+    Network,
+    Numbers,
+    Optimizer,
+    Plan,
+    Sampling,
+)
 
-START_WIDTH = {"cpu": 16, "cuda": 32}
 RARE_CLASS = 0.05
 FOREGROUND_SHARE = 0.5
 TYPICAL_CHANNELS = 6
@@ -45,6 +52,7 @@ class _Ground:
 
     fingerprint: Fingerprint
     machine: Machine
+    by_hand: ByHand
     task: Task
     labels: InstanceLabels | ClassLabels
     voxel_size_nm: ZyxFloat
@@ -52,52 +60,52 @@ class _Ground:
     labelled: Zyx | None
 
 
-def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None = None) -> Plan:
+def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None = None, by_hand: ByHand | None = None) -> Plan:
     """Decide everything from what the data are and what the machine can do.
 
     Args:
         fingerprint: The data set.
         machine: Memory, time and speed.
         task: As declared on the command line; None leaves it to the labels.
+        by_hand: Decisions that a person has made; what depends on them follows.
 
     Raises:
-        PlanError: The task cannot be found or does not fit the labels.
-        BudgetError: Time or memory do not suffice for the smallest sound plan.
+        PlanError: The task cannot be found or does not fit the labels, or what is given by hand is not valid.
+        BudgetError: Time or memory do not suffice for the smallest sound plan, or for what is given by hand.
     """
     _refuse_tiny(fingerprint)
-    chosen_task = choose_task(fingerprint, task)
-    scale = choose_scale(fingerprint)
-    size = _scaled(fingerprint.voxel_size_nm, scale.value)
-    labels = read_labels(fingerprint, chosen_task.value, size)
-    ground = _Ground(
+    decided = Decisions(by_hand or ByHand())
+    ground = _settle(fingerprint, machine, task, decided)
+    fit, patch = _choose_patch(ground)
+    decided.add("patch", patch)
+    decided.add("network", _network(fit))
+    _decide_the_rest(ground, fit, decided)
+    raw = {
+        "format_version": 1,
+        "name": fingerprint.name,
+        "machine": machine,
+        "voxel_size_nm": fingerprint.voxel_size_nm,
+        **decided.values,
+        "why": decided.why,
+    }
+    return Plan.parse(raw, "override" if decided.by_hand.values else fingerprint.name)
+
+
+def _settle(fingerprint: Fingerprint, machine: Machine, task: Task | None, decided: Decisions) -> _Ground:
+    """Task, working scale and labels."""
+    decided.by_hand.checked("sampling", Sampling)
+    chosen = decided.add("task", choose_task(fingerprint, task))
+    scale = decided.add("working_scale", choose_scale(fingerprint))
+    size = _scaled(fingerprint.voxel_size_nm, scale)
+    return _Ground(
         fingerprint,
         machine,
-        chosen_task.value,
-        labels.value,
+        decided.by_hand,
+        chosen,
+        decided.add("labels", read_labels(fingerprint, chosen, size)),
         size,
-        extent=smallest_extent(fingerprint, scale.value),
-        labelled=smallest_labelled(fingerprint, scale.value),
-    )
-    fit, patch_why = _choose_patch(ground)
-    decisions: dict[str, Decision[object]] = {
-        "task": chosen_task,
-        "working_scale": scale,
-        "labels": labels,
-        **_after_patch(ground, fit),
-    }
-    raw: dict[str, object] = {key: decision.value for key, decision in decisions.items()}
-    why = {key: decision.why for key, decision in decisions.items()}
-    why |= {"patch": patch_why, "network": _network_why(fit), "memory": Why(rule="memory.estimate", numbers={"batch": fit.batch})}
-    return Plan(
-        format_version=1,
-        name=fingerprint.name,
-        machine=machine,
-        voxel_size_nm=fingerprint.voxel_size_nm,
-        patch=fit.candidate.patch,
-        network=fit.candidate.network,
-        memory={"bytes": fit.bytes, "source": "estimate"},
-        why={field: why[field] for field in Plan.model_fields if field in why},
-        **raw,
+        extent=smallest_extent(fingerprint, scale),
+        labelled=smallest_labelled(fingerprint, scale),
     )
 
 
@@ -111,43 +119,69 @@ def _refuse_tiny(fingerprint: Fingerprint) -> None:
             )
 
 
-def _choose_patch(ground: _Ground) -> tuple[Schedule, Why]:
-    """Patch, topology, width, batch and steps."""
+def _choose_patch(ground: _Ground) -> tuple[Schedule, Decision[Zyx]]:
+    """Patch, network, batch and steps."""
+    by_hand = ground.by_hand
     wanted_nm, rule, numbers = wanted_field_of_view(ground.fingerprint, ground.task)
-    device = ground.machine.device
-
-    def options(width: int) -> list[Candidate]:
-        return list(candidates(ground.voxel_size_nm, ground.extent, wanted_nm, width=width, device=device))
-
-    fit, limit = choose(
-        options,
-        len(ground.labels.values) if isinstance(ground.labels, ClassLabels) else TYPICAL_CHANNELS,
+    family = PatchFamily(ground.voxel_size_nm, ground.extent)
+    given = by_hand.applied("patch", None)
+    patches = list(family.patches(wanted_nm)) if given is None else [given]
+    budget = Budget(
         ground.machine,
-        START_WIDTH[device],
-        folds=lambda candidate: choose_folds(ground.fingerprint, ground.labelled, candidate.patch).value,
+        len(ground.labels.values) if isinstance(ground.labels, ClassLabels) else TYPICAL_CHANNELS,
+        folds=lambda made: by_hand.applied("folds", choose_folds(ground.fingerprint, ground.labelled, made.patch).value),
         extent=ground.labelled,
+        by_hand=by_hand,
     )
+    fit, limit = _most_demanding_kind(ground, patches, budget)
     got = field_of_view(fit.candidate.patch, ground.voxel_size_nm)
     extent = list(ground.extent) if ground.extent else None
-    return fit, Why(rule=rule, numbers={"wanted_nm": wanted_nm, "got_nm": got, "limited_by": limit, "volume": extent, **numbers})
+    numbers = {"wanted_nm": wanted_nm, "got_nm": got, "limited_by": limit, "volume": extent, **numbers}
+    ruled = fit.candidate.patch if given is None else next(family.patches(wanted_nm))
+    return fit, Decision(ruled, rule, numbers)
 
 
-def _after_patch(ground: _Ground, fit: Schedule) -> dict[str, Decision[object]]:
+def _most_demanding_kind(ground: _Ground, patches: Sequence[Zyx], budget: Budget) -> tuple[Schedule, str]:
+    """The schedule of the first kind of network that gets the steps it needs and no smaller patch, and what limited it."""
+    machine = budget.machine
+    *demanding, last = kinds(machine, ground.by_hand)
+
+    def fitted(kind: str) -> tuple[Schedule, str]:
+        def options(width: int) -> Iterator[Candidate]:
+            size, by_hand = ground.voxel_size_nm, ground.by_hand
+            return (candidate(size, n, kind=kind, width=width, machine=machine, by_hand=by_hand) for n in patches)
+
+        return choose(options, START_WIDTH[machine.device], budget)
+
+    simple, limit = fitted(last)
+    for kind in demanding:
+        with suppress(BudgetError):
+            fit, its_limit = fitted(kind)
+            roomy = all(n >= m for n, m in zip(fit.candidate.patch, simple.candidate.patch, strict=True))
+            if roomy and fit.fits >= LEAST_STEPS[kind]:
+                return fit, its_limit
+    return simple, limit
+
+
+def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None:
     """All that follows once patch and network are known."""
     fingerprint, machine, size, patch = ground.fingerprint, ground.machine, ground.voxel_size_nm, fit.candidate.patch
-    heads = choose_heads(fingerprint, ground.task, ground.labels, voxel_size_nm=size, patch=patch)
-    order = _symmetries(ground, fit, heads.value)
-    return {
-        "intensity": _intensity(fingerprint),
-        "precision": Decision(machine.precision, "precision.fastest", {"device": machine.device, "source": machine.source}),
-        "heads": heads,
-        "sampling": _sampling(ground, fit),
-        "augmentation": choose_augmentation(fingerprint, size, order),
-        "optimizer": _optimizer(fit.fold_steps),
-        "folds": choose_folds(fingerprint, ground.labelled, patch),
-        "inference": choose_inference(machine, fit.candidate.network, patch, sum(head.channels for head in heads.value), order),
-        "decoder": choose_decoder(fingerprint, ground.task),
-    }
+    network = fit.candidate.network
+    decided.add("intensity", _intensity(fingerprint))
+    decided.add(
+        "precision", Decision(machine.precision, "precision.fastest", {"device": machine.device, "source": machine.source})
+    )
+    heads = decided.add("heads", choose_heads(fingerprint, ground.task, ground.labels, voxel_size_nm=size, patch=patch))
+    channels = sum(head.channels for head in heads)
+    order = _symmetries(ground, fit, heads)
+    sampling = decided.add("sampling", _sampling(ground, fit))
+    decided.add("augmentation", choose_augmentation(fingerprint, size, order))
+    decided.add("optimizer", _optimizer(sampling.steps))
+    decided.add("folds", choose_folds(fingerprint, ground.labelled, patch))
+    decided.add("inference", choose_inference(machine, network, patch, channels, order))
+    decided.add("decoder", choose_decoder(fingerprint, ground.task))
+    size_bytes = memory_bytes(network, patch, channels, fit.batch)
+    decided.add("memory", Decision({"bytes": size_bytes, "source": "estimate"}, "memory.estimate", {"batch": fit.batch}))
 
 
 def _symmetries(ground: _Ground, fit: Schedule, heads: Sequence[Head]) -> int:
@@ -182,7 +216,7 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
     rare = ground.task != "neurons" if rarest is None else rarest < RARE_CLASS
     sampling = Sampling(
         batch=fit.batch,
-        accumulate=1,
+        accumulate=fit.accumulate,
         steps=fit.fold_steps,
         validate_every=fit.validate_every,
         refit_steps=fit.refit_steps,
@@ -229,12 +263,10 @@ def _optimizer(steps: int) -> Decision[Optimizer]:
     return Decision(optimizer, "optimizer.adamw", {"steps": steps, "ema_steps": memory})
 
 
-def _network_why(fit: Schedule) -> Why:
+def _network(fit: Schedule) -> Decision[Network]:
     network = fit.candidate.network
-    return Why(
-        rule="network.unet",
-        numbers={"stages": len(network.features), "width": network.features[0], "divides_by": list(network.divisor)},
-    )
+    numbers: Numbers = {"stages": len(network.features), "width": network.features[0], "divides_by": list(network.divisor)}
+    return Decision(fit.candidate.ruled, f"network.{fit.candidate.ruled.kind}", numbers)
 
 
 def _scaled(size: ZyxFloat, scale: Zyx) -> ZyxFloat:

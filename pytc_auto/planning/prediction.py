@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytc_auto.geometry import Zyx, zyx
-from pytc_auto.planning.cost import forward_bytes
 from pytc_auto.planning.decisions import Decision
+from pytc_auto.planning.memory import forward_bytes
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Decoder, Inference, Machine, Network

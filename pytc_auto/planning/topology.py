@@ -6,6 +6,7 @@ once the others have caught up. For EM, an axis of few sections is never pooled,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytc_auto.geometry import Zyx, ZyxFloat, zyx
@@ -31,29 +32,42 @@ class Topology:
         return zyx(total)
 
 
-def choose_topology(voxel_size_nm: ZyxFloat, patch: ZyxFloat | Zyx) -> Topology:
+def choose_topology(
+    voxel_size_nm: ZyxFloat, patch: Zyx, *, strides: Sequence[Zyx] | None = None, stages: int | None = None
+) -> Topology:
     """Pool and convolve an axis when the others have caught up with its voxel size; from then on it is always convolved.
 
     Args:
         voxel_size_nm: Of the working grid.
-        patch: Wanted extent in voxels; not yet divisible.
+        patch: In voxels. An axis is pooled as long as it halves evenly.
+        strides: Per stage, where they are given; the kernels follow from them.
+        stages: How many at most; 6 where that is not given.
     """
+    if strides is None:
+        strides = _strides(voxel_size_nm, patch, stages or MOST_STAGES)
     spacing, size = list(voxel_size_nm), [float(n) for n in patch]
-    poolable = [n >= LEAST_POOLED_AXIS for n in size]
+    kernels: list[Zyx] = []
+    for stride in strides:
+        spacing = [s * n for s, n in zip(spacing, stride, strict=True)]
+        size = [s / n for s, n in zip(size, stride, strict=True)]
+        kernels.append(_kernel(spacing, size, kernels[-1] if kernels else (1, 1, 1)))
+    return Topology(tuple(strides), tuple(kernels))
+
+
+def _strides(voxel_size_nm: ZyxFloat, patch: Zyx, stages: int) -> list[Zyx]:
+    spacing, size = list(voxel_size_nm), list(patch)
+    poolable = [n >= LEAST_POOLED_AXIS for n in patch]
     strides: list[Zyx] = [(1, 1, 1)]
-    kernels = [_kernel(spacing, size, (1, 1, 1))]
-    while len(strides) < MOST_STAGES:
-        axes = [i for i in range(3) if poolable[i] and size[i] / 2 >= LEAST_BOTTLENECK]
+    while len(strides) < stages:
+        axes = [i for i in range(3) if poolable[i] and size[i] % 2 == 0 and size[i] // 2 >= LEAST_BOTTLENECK]
         finest = min((spacing[i] for i in axes), default=0.0)
         axes = [i for i in axes if spacing[i] < 2 * finest]
         if not axes:
             break
-        stride = [2 if i in axes else 1 for i in range(3)]
-        spacing = [s * n for s, n in zip(spacing, stride, strict=True)]
-        size = [s / n for s, n in zip(size, stride, strict=True)]
-        strides.append(zyx(stride))
-        kernels.append(_kernel(spacing, size, kernels[-1]))
-    return Topology(tuple(strides), tuple(kernels))
+        strides.append(zyx([2 if i in axes else 1 for i in range(3)]))
+        spacing = [s * n for s, n in zip(spacing, strides[-1], strict=True)]
+        size = [s // n for s, n in zip(size, strides[-1], strict=True)]
+    return strides
 
 
 def _kernel(spacing: list[float], size: list[float], finer: Zyx) -> Zyx:

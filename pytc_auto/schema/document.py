@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from pytc_auto.errors import PlanError
 from pytc_auto.files import write_whole
@@ -65,6 +65,21 @@ class Document(Part):
         """Write the document whole or not at all."""
         path = Path(path)
         write_whole(path, self.text(path.suffix))
+
+
+def check_field(model: type[Part], name: str, raw: object, where: str) -> Any:
+    """Check one field by itself, as it would be in the whole document; ``where`` names it in errors.
+
+    Raises:
+        PlanError: The value is not valid; all faults are listed with their path.
+    """
+    field = model.model_fields[name]
+    definition: Any = {name: (field.annotation, field)}
+    single: type[Part] = create_model(model.__name__, __base__=Part, **definition)
+    try:
+        return getattr(single.model_validate({name: raw}), name)
+    except ValidationError as error:
+        raise PlanError("\n".join(_faults(single, error, where))) from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -57,11 +57,13 @@ class Intensity(Part):
 class Network(Part):
     """Topology, one entry per stage, fine to coarse."""
 
-    kind: Literal["unet", "mednext"]
+    kind: Literal["unet", "resenc", "mednext"]
     features: list[PositiveInt] = Field(min_length=1)
     strides: list[PositiveZyx]
     kernels: list[PositiveZyx]
-    blocks: list[PositiveInt]
+    blocks: list[PositiveInt] = Field(description="of the encoder; the last stage is the bottleneck")
+    expansion: list[PositiveInt] | None = Field(None, description="of mednext's blocks, per stage; null for the other kinds")
+    checkpointing: bool = Field(False, description="mednext: recompute each block in the backward pass, to save memory")
 
     @property
     def divisor(self) -> Zyx:
@@ -71,13 +73,22 @@ class Network(Part):
     @model_validator(mode="after")
     def _stages_agree(self) -> Self:
         stages = len(self.features)
-        for name in ("strides", "kernels", "blocks"):
-            if len(getattr(self, name)) != stages:
-                raise ValueError(f"{name} has {len(getattr(self, name))} stages, features has {stages}. Give one entry per stage")
+        lengths = {name: len(getattr(self, name) or ()) for name in ("strides", "kernels", "blocks")}
+        if self.kind == "mednext":
+            lengths["expansion"] = len(self.expansion or ())
+        faults = [
+            f"{name} has {n} stages, features has {stages}. Give one entry per stage"
+            for name, n in lengths.items()
+            if n != stages
+        ]
+        if self.kind != "mednext" and (self.expansion is not None or self.checkpointing):
+            faults.append(f"expansion and checkpointing are mednext's, kind is {self.kind}. Use null and false")
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
-            raise ValueError(f"kernels must be odd on each axis, got {self.kernels}")
-        if set(self.strides[0]) != {1}:
-            raise ValueError(f"the first stage's stride must be [1, 1, 1], got {list(self.strides[0])}")
+            faults.append(f"kernels must be odd on each axis, got {[list(k) for k in self.kernels]}")
+        if self.strides and set(self.strides[0]) != {1}:
+            faults.append(f"the first stage's stride must be [1, 1, 1], got {list(self.strides[0])}")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
 

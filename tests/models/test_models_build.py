@@ -19,6 +19,7 @@ def topology(**fields):
 
 FLAT = topology(strides=[[1, 1, 1], [1, 2, 2], [1, 2, 2]], kernels=[[1, 3, 3]] * 3)
 STEP = topology(strides=[[1, 1, 1], [1, 2, 2], [2, 2, 2]], kernels=[[1, 3, 3], [1, 3, 3], [3, 3, 3]])
+MEDNEXT = {"kind": "mednext", "expansion": [2, 2, 3]}
 CASES = {
     "isotropic": ([8.0, 8.0, 8.0], [16, 20, 24], topology()),
     "anisotropic": ([40.0, 8.0, 8.0], [6, 16, 20], STEP),
@@ -29,7 +30,15 @@ CASES = {
     ),
     "thin": ([50.0, 4.0, 4.0], [3, 16, 24], FLAT),
     "single section": ([50.0, 4.0, 4.0], [1, 16, 24], FLAT),
-    "mednext": ([8.0, 8.0, 8.0], [16, 8, 24], topology(kind="mednext", features=[4, 8, 16])),
+    "mednext": ([8.0, 8.0, 8.0], [16, 8, 24], topology(kind="mednext", expansion=[2, 3, 4])),
+    "anisotropic mednext": (
+        [40.0, 8.0, 8.0],
+        [6, 16, 20],
+        STEP | {"kind": "mednext", "expansion": [2, 2, 3], "checkpointing": True},
+    ),
+    "flat mednext": ([50.0, 4.0, 4.0], [3, 16, 24], FLAT | {"kind": "mednext", "expansion": [2, 2, 3]}),
+    "resenc": ([8.0, 8.0, 8.0], [16, 20, 24], topology(kind="resenc")),
+    "anisotropic resenc": ([40.0, 8.0, 8.0], [6, 16, 20], STEP | {"kind": "resenc"}),
 }
 IN_PLANE = {"kind": "affinities", "offsets": [[0, -1, 0], [0, 0, -1], [0, -2, -2]], "loss": "balanced_bce", "weight": 1.0}
 FOREGROUND = {"kind": "foreground", "width_nm": 0.0, "loss": "dice_bce", "weight": 1.0}
@@ -54,9 +63,9 @@ def test_maps_the_patch_to_logits_of_all_heads_and_trains(make_plan, name):
     assert torch.equal(image, before)
 
 
-@pytest.mark.parametrize("kind", ["unet", "mednext"])
+@pytest.mark.parametrize("kind", ["unet", "resenc", "mednext"])
 def test_weights_follow_the_seed(kind):
-    network = Network.model_validate(topology(kind=kind, features=[4, 8, 16]))
+    network = Network.model_validate(topology(kind=kind, expansion=[2] * 3 if kind == "mednext" else None))
 
     def first(seed):
         torch.manual_seed(seed)
@@ -103,22 +112,30 @@ def test_a_unet_of_one_stage_is_refused():
 
 
 def test_mednext_says_all_it_cannot_do():
-    network = Network.model_validate({**STEP, "kind": "mednext"})
-    with pytest.raises(PlanError) as caught:
-        build_from(network, 2)
-    message = str(caught.value)
-    assert "strides must be [2, 2, 2], got [[1, 2, 2], [2, 2, 2]]" in message
-    assert "one cubic kernel" in message
-    assert "wanted [4, 8, 16], got [4, 8, 12]" in message
-    assert "use kind: unet" in message
-    single = Network(kind="mednext", features=[4], strides=[(1, 1, 1)], kernels=[(3, 3, 3)], blocks=[1])
+    single = {
+        "features": [4],
+        "strides": [[1, 1, 1]],
+        "kernels": [[3, 3, 3]],
+        "blocks": [1],
+        "expansion": [2],
+    }
     with pytest.raises(PlanError, match="at least 2 stages"):
-        build_from(single, 2)
+        build_from(Network.model_validate(topology(kind="mednext", **single)), 2)
+    wide = topology(kind="mednext", expansion=[2] * 3, strides=[[1, 1, 1], [3, 3, 3], [1, 2, 2]])
+    with pytest.raises(PlanError, match=r"1 or 2 from stage to stage, strides has \[\[3, 3, 3\]\]"):
+        build_from(Network.model_validate(wide), 2)
 
 
 def test_mednext_has_the_planned_blocks():
-    made = build_from(Network.model_validate(topology(kind="mednext", features=[4, 8, 16], blocks=[1, 3, 2])), 2)
+    made = build_from(Network.model_validate(topology(kind="mednext", blocks=[1, 3, 2], expansion=[2, 3, 4])), 2)
     assert [len(s) for s in made.enc_stages] == [1, 3]
     assert len(made.bottleneck) == 2
     assert [len(s) for s in made.dec_stages] == [3, 1]
     assert made.enc_stages[0][0].conv1.kernel_size == (3, 3, 3)
+    assert [b.conv2.out_channels for b in made.enc_stages[1]] == [24, 24, 24]
+
+
+def test_resenc_has_the_planned_blocks_and_one_convolution_a_decoder_stage():
+    made = build_from(Network.model_validate(topology(kind="resenc", blocks=[1, 3, 4])), 5)
+    assert [len(s.blocks) for s in made.encoder.stages] == [1, 3, 4]
+    assert [len(s.convs) for s in made.decoder.stages] == [1, 1]

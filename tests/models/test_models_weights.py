@@ -14,6 +14,7 @@ from pytc_auto.schema.plan import Network
 def network(seed=0, features=(4, 8), channels=3, kind="unet"):
     torch.manual_seed(seed)
     raw = {"kind": kind, "features": features, "strides": [[1] * 3, [2] * 3], "kernels": [[3] * 3] * 2, "blocks": [1, 1]}
+    raw["expansion"] = [2, 2] if kind == "mednext" else None
     return build_from(Network.model_validate(raw), channels)
 
 
@@ -21,7 +22,7 @@ def values(made):
     return torch.cat([p.detach().flatten() for p in made.parameters()])
 
 
-@pytest.mark.parametrize("kind", ["unet", "mednext"])
+@pytest.mark.parametrize("kind", ["unet", "resenc", "mednext"])
 def test_round_trip(tmp_path, kind):
     saved, loaded = network(0, kind=kind), network(1, kind=kind)
     before = values(saved)

@@ -8,6 +8,7 @@ from pytc_auto.errors import BudgetError
 from pytc_auto.fingerprint import sampling
 from pytc_auto.pipeline import planning
 from pytc_auto.planning.cost import relative_work
+from pytc_auto.planning.planner import make_plan
 from pytc_auto.training import probe
 
 PLAN_HERE = planning._plan_for_this_machine
@@ -30,10 +31,10 @@ def machine(monkeypatch):
 
 def test_the_steps_follow_the_timed_network_not_the_reference(machine):
     machine(0.3)
-    fast = PLAN_HERE(fingerprint(), None, 1800.0)
+    fast = PLAN_HERE(fingerprint(), 1800.0, make_plan)
     assert fast.machine.seconds_per_step == pytest.approx(0.3)
     machine(0.3, slowness=1.5)
-    slow = PLAN_HERE(fingerprint(), None, 1800.0)
+    slow = PLAN_HERE(fingerprint(), 1800.0, make_plan)
     assert slow.machine.seconds_per_step == pytest.approx(0.45)
     assert slow.machine.source == "measured"
     steps = slow.sampling.steps + slow.sampling.refit_steps
@@ -43,13 +44,13 @@ def test_the_steps_follow_the_timed_network_not_the_reference(machine):
 
 def test_without_a_time_a_cpu_gets_two_hours(machine):
     machine(0.3)
-    assert PLAN_HERE(fingerprint(), None, None).machine.seconds == 7200
+    assert PLAN_HERE(fingerprint(), None, make_plan).machine.seconds == 7200
 
 
 def test_a_slow_machine_is_told_what_it_needs(machine):
     machine(30.0)
     with pytest.raises(BudgetError, match=r"Give at least \d+m"):
-        PLAN_HERE(fingerprint(), None, 1800.0)
+        PLAN_HERE(fingerprint(), 1800.0, make_plan)
 
 
 def test_a_sample_is_read_unless_all_is_asked_for(tmp_path, monkeypatch):

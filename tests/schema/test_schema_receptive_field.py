@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
 from torch import nn
 
 from pytc_auto.models.build import build_from
-from pytc_auto.models.norm import InstanceNorm
 from pytc_auto.schema.plan import Network
 from pytc_auto.schema.receptive_field import receptive_field
 
@@ -20,30 +18,12 @@ ANISOTROPIC = {
 }
 FLAT = {"strides": [[1, 1, 1], [1, 3, 2]], "kernels": [[1, 3, 3], [1, 3, 3]], "blocks": [2, 2]}
 CASES = [("unet", ISOTROPIC), ("unet", ANISOTROPIC), ("unet", FLAT), ("mednext", ISOTROPIC)]
-CASES += [("resenc", ISOTROPIC), ("resenc", ANISOTROPIC)]
+CASES += [("mednext", ANISOTROPIC), ("resenc", ISOTROPIC), ("resenc", ANISOTROPIC)]
 
 
 def _built(network):
     """The real network, positive and linear enough that every path shows in the gradient."""
-    if network.kind == "resenc":
-        made = ResidualEncoderUNet(
-            input_channels=1,
-            n_stages=len(network.features),
-            features_per_stage=network.features,
-            conv_op=nn.Conv3d,
-            kernel_sizes=network.kernels,
-            strides=network.strides,
-            n_blocks_per_stage=network.blocks,
-            num_classes=1,
-            n_conv_per_stage_decoder=1,
-            norm_op=InstanceNorm,
-            norm_op_kwargs={},
-            nonlin=nn.LeakyReLU,
-            nonlin_kwargs={"inplace": False},
-        )
-        made.decoder.deep_supervision = False
-    else:
-        made = build_from(network, 1)
+    made = build_from(network, 1)
     for module in list(made.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.InstanceNorm3d | nn.GroupNorm):
@@ -73,7 +53,8 @@ def _measured(network):
 @pytest.mark.parametrize(("kind", "shape"), CASES)
 def test_is_what_the_gradient_of_the_real_network_covers(kind, shape):
     features = [2 * 2**i for i in range(len(shape["blocks"]))]
-    network = Network.model_validate(shape | {"kind": "unet", "features": features}).model_copy(update={"kind": kind})
+    expansion = [2] * len(features) if kind == "mednext" else None
+    network = Network.model_validate(shape | {"kind": kind, "features": features, "expansion": expansion})
     assert receptive_field(network) == _measured(network)
 
 

@@ -1,0 +1,111 @@
+import pytest
+import torch
+
+from pytc_auto.models.build import build_from
+from pytc_auto.planning.memory import forward_bytes, memory_bytes, parameters, recomputed_bytes, saved_bytes
+from pytc_auto.schema.plan import Network
+
+ISOTROPIC = ([(1, 1, 1), *[(2, 2, 2)] * 4], [(3, 3, 3)] * 5, (32, 48, 32))
+FLAT = ([(1, 1, 1), *[(1, 2, 2)] * 4], [(1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)], (7, 64, 48))
+STEP = ([(1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2), (1, 2, 2)], [(1, 3, 3), (1, 3, 3), *[(3, 3, 3)] * 3], (10, 48, 64))
+GEOMETRIES = {"isotropic": ISOTROPIC, "flat": FLAT, "step": STEP}
+CONVOLUTIONAL = [
+    (8, 2, [2] * 5),
+    (16, 5, [2] * 5),
+    (8, 4, [1, 3, 4, 6, 6]),
+    (16, 3, [2, 2, 2]),
+    (12, 4, [1, 1, 2, 2]),
+    (24, 4, [2] * 4),
+]
+MEDNEXT = [
+    (8, 5, [2] * 5, [2] * 5, 3),
+    (8, 5, [2] * 5, [2, 3, 4, 4, 4], 3),
+    (8, 5, [3, 4, 4, 4, 4], [2, 3, 4, 4, 4], 5),
+    (4, 5, [3, 4, 8, 8, 8], [3, 4, 8, 8, 8], 3),
+    (16, 3, [2, 2, 2], [2, 2, 2], 5),
+    (12, 4, [1, 2, 1, 2], [3, 2, 2, 4], 3),
+]
+
+
+def measured(network, patch, channels, precision):
+    """Bytes of the different storages that a forward pass keeps, the parameters themselves left out; and how many of these.
+
+    Checkpointed blocks keep what comes into them. A residual encoder is cast as a whole, without values, and its 16-bit weights
+    are counted: autocast on a CPU, other than on a GPU, raises average pooling to float32.
+    """
+    model = build_from(network, channels)
+    cast = network.kind == "resenc" and precision == "bf16"
+    model = model.to("meta").bfloat16() if cast else model
+    own = {p.untyped_storage()._cdata for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = (storage.nbytes(), storage)
+        return tensor
+
+    if network.checkpointing:
+        for stage in [*model.enc_stages, model.bottleneck, *model.dec_stages, model.down_blocks, model.up_blocks]:
+            for block in stage:
+                block.register_forward_pre_hook(lambda _, inputs: (keep(inputs[0]), None)[1])
+    image = torch.randn(1, 1, *patch)
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16" and not cast),
+    ):
+        logits = model(image.to("meta").bfloat16() if cast else image)
+    assert logits.requires_grad
+    weights = sum(p.numel() for p in model.parameters())
+    return sum(size for size, _ in kept.values()) + (2 * weights if cast else 0), weights
+
+
+def network_of(kind, geometry, width, stages, blocks, **more):
+    strides, kernels, patch = GEOMETRIES[geometry]
+    features = [width * 2**i for i in range(stages)]
+    made = Network(
+        kind=kind, features=features, strides=strides[:stages], kernels=kernels[:stages], blocks=blocks[:stages], **more
+    )
+    return made, patch
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize(("width", "stages", "blocks"), CONVOLUTIONAL)
+@pytest.mark.parametrize("kind", ["unet", "resenc"])
+def test_the_estimate_is_what_a_convolutional_network_keeps(kind, width, stages, blocks, geometry, precision):
+    network, patch = network_of(kind, geometry, width, stages, blocks)
+    found, weights = measured(network, patch, 5, precision)
+    assert saved_bytes(network, patch, 5, precision=precision) == pytest.approx(found, rel=0.1)
+    assert parameters(network, 5) == pytest.approx(weights, rel=0.05)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize(("width", "stages", "blocks", "expansion", "kernel"), MEDNEXT)
+def test_the_estimate_is_what_a_mednext_keeps(width, stages, blocks, expansion, kernel, geometry, checkpointing):
+    more = {"expansion": expansion, "checkpointing": checkpointing}
+    network, patch = network_of("mednext", geometry, width, stages, blocks, **more)
+    network = network.replace(kernels=[tuple(kernel if k > 1 else 1 for k in triple) for triple in network.kernels])
+    found, weights = measured(network, patch, 3, "bf16")
+    assert saved_bytes(network, patch, 3) == pytest.approx(found, rel=0.1)
+    assert parameters(network, 3) == pytest.approx(weights, rel=0.1)
+
+
+def test_checkpointing_saves_memory_but_for_one_block():
+    plain, patch = network_of("mednext", "isotropic", 16, 5, [2] * 5, expansion=[2] * 5)
+    sparing = plain.replace(checkpointing=True)
+    whole, part = saved_bytes(plain, patch, 3), saved_bytes(sparing, patch, 3)
+    assert part < whole / 4
+    assert 0 == recomputed_bytes(plain, patch, 3) < recomputed_bytes(sparing, patch, 3) < whole / 4
+    assert memory_bytes(sparing, patch, 3, 4) < memory_bytes(plain, patch, 3, 4)
+
+
+def test_memory_grows_with_batch_patch_channels_and_precision():
+    network, patch = network_of("resenc", "step", 16, 5, [2] * 5)
+    one = memory_bytes(network, patch, 3, 1)
+    assert memory_bytes(network, patch, 3, 2) > one
+    assert memory_bytes(network, (10, 96, 64), 3, 1) > one
+    assert memory_bytes(network, patch, 9, 1) > one
+    assert memory_bytes(network, patch, 3, 1, precision="fp32") > one
+    assert forward_bytes(network, patch, 3) < one
