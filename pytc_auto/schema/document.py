@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,7 +54,15 @@ class Document(Part):
         try:
             return cls.model_validate(raw)
         except ValidationError as error:
-            raise PlanError("\n".join(_faults(cls, error, where))) from error
+            faults = _faults(cls, error, where)
+            if any(fault["loc"] for fault in error.errors()) and isinstance(raw, dict):
+                faults += [f"{where}: {fault}" for fault in cls.faults_between(_valid(cls, raw))]
+            raise PlanError("\n".join(faults)) from error
+
+    @classmethod
+    def faults_between(cls, valid: Mapping[str, Any]) -> list[str]:  # noqa: ARG003
+        """What does not go together among the fields that are valid in themselves; path first. None by default."""
+        return []
 
     def text(self, suffix: str = ".yaml") -> str:
         """The document as it is written to disk; the same document gives the same bytes."""
@@ -80,6 +90,15 @@ def check_field(model: type[Part], name: str, raw: object, where: str) -> Any:
         return getattr(single.model_validate({name: raw}), name)
     except ValidationError as error:
         raise PlanError("\n".join(_faults(single, error, where))) from error
+
+
+def _valid(model: type[Part], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are valid in themselves."""
+    values = {}
+    for name in model.model_fields.keys() & raw.keys():
+        with suppress(PlanError):
+            values[name] = check_field(model, name, raw[name], "")
+    return values
 
 
 class _Loader(yaml.SafeLoader):
@@ -122,6 +141,9 @@ def _faults(model: type[BaseModel], error: ValidationError, where: str) -> list[
     """One line for each fault: file, field, what is wrong, what to do."""
     lines = []
     for fault in error.errors():
+        if fault["type"] == "value_error" and not fault["loc"]:
+            lines += [f"{where}: {line}" for line in fault["msg"].removeprefix("Value error, ").splitlines()]
+            continue
         field = ".".join(str(p) for p in fault["loc"]) or "document"
         message = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from pytc_auto.geometry import AXES, Symmetry, Zyx, cutting_axis, symmetry_group, zyx
+from pytc_auto.geometry import Symmetry, Zyx, cutting_axis, symmetry_group, zyx
+from pytc_auto.schema.agreement import disagreements
 from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
+
+
+UNDECIDED = ("format_version", "name", "machine", "voxel_size_nm", "why")
+"""Fields of a plan that are given, not decided."""
 
 
 class Machine(Part):
@@ -52,6 +58,13 @@ class Intensity(Part):
 
     clip: tuple[float, float]
     scale: tuple[float, PositiveFloat] = Field(description="subtract, divide")
+
+    @model_validator(mode="after")
+    def _clip_has_width(self) -> Self:
+        low, high = self.clip
+        if low >= high:
+            raise ValueError(f"clip must go from low to high, got {[low, high]}. Exchange the two, or widen it")
+        return self
 
 
 class Network(Part):
@@ -341,38 +354,14 @@ class Plan(Document):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        faults = [*self._patch_faults(), *self._head_faults(), *self._why_faults()]
+        faults = disagreements(
+            {name: getattr(self, name) for name in type(self).model_fields}, type(self).model_fields, UNDECIDED
+        )
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValueError("\n".join(faults))
         return self
 
-    def _patch_faults(self) -> list[str]:
-        return [
-            f"patch is {n} voxels on {axis}, but network.strides divide {axis} by {d}. "
-            f"Use {max(d, n // d * d)} or {(n // d + 1) * d}, or pool {axis} less"
-            for axis, n, d in zip(AXES, self.patch, self.network.divisor, strict=True)
-            if n % d
-        ]
-
-    def _head_faults(self) -> list[str]:
-        faults = []
-        for number, head in enumerate(self.heads):
-            if (head.kind == "classes") != (self.labels.kind == "classes"):
-                faults.append(f"heads.{number}: kind {head.kind} does not go with labels of kind {self.labels.kind}")
-            if head.kind == "classes" and self.labels.kind == "classes" and head.channels != len(self.labels.values):
-                classes = len(self.labels.values)
-                faults.append(f"heads.{number}: class_weights has {head.channels} values, labels.values has {classes}")
-            if head.kind == "affinities":
-                faults += [
-                    f"heads.{number}: offset {list(o)} reaches outside the patch {list(self.patch)}. Shorten it"
-                    for o in head.offsets
-                    if any(abs(i) >= n for i, n in zip(o, self.patch, strict=True)) or not any(o)
-                ]
-        return faults
-
-    def _why_faults(self) -> list[str]:
-        decided = set(type(self).model_fields) - {"format_version", "name", "machine", "voxel_size_nm", "why"}
-        given = {key.split(".")[0] for key in self.why}
-        missing, unknown = sorted(decided - given), sorted(given - set(type(self).model_fields))
-        faults = [f"why has no entry for {', '.join(missing)}. Add the rule, or 'by hand'"] if missing else []
-        return faults + ([f"why explains unknown fields: {', '.join(unknown)}"] if unknown else [])
+    @classmethod
+    def faults_between(cls, valid: Mapping[str, Any]) -> list[str]:
+        """What does not go together among the fields that are valid in themselves."""
+        return disagreements(valid, cls.model_fields, UNDECIDED)

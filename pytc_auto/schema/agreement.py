@@ -1,0 +1,76 @@
+"""Where the decisions of a plan contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pytc_auto.geometry import AXES, Zyx
+
+if TYPE_CHECKING:
+    from pytc_auto.schema.plan import Decoder, Head, Labels, Network, Why
+
+DECODES: Mapping[str, frozenset[str]] = {
+    "agglomerate": frozenset({"affinities"}),
+    "mutex": frozenset({"affinities"}),
+    "seeded": frozenset({"foreground", "boundary"}),
+    "argmax": frozenset({"classes"}),
+}
+"""The heads that each kind of decoder reads."""
+
+
+def disagreements(values: Mapping[str, Any], fields: Collection[str], undecided: Collection[str]) -> list[str]:
+    """Name what does not go together, each with the path of a field that would mend it.
+
+    Args:
+        values: The fields of a plan that are valid in themselves, by name.
+        fields: All fields that a plan has.
+        undecided: Those that need no reason.
+    """
+    given = values.get
+    faults: list[str] = []
+    if (patch := given("patch")) is not None:
+        faults += _patch(patch, given("network"), given("heads"))
+    if (heads := given("heads")) is not None:
+        faults += _heads(heads, given("labels"), given("decoder"))
+    if (why := given("why")) is not None:
+        faults += _why(why, fields, undecided)
+    return faults
+
+
+def _patch(patch: Zyx, network: Network | None, heads: list[Head] | None) -> Iterator[str]:
+    for axis, n, d in zip(AXES, patch, network.divisor if network else (1, 1, 1), strict=True):
+        if n % d:
+            fitting = f"Use {max(d, n // d * d)} or {(n // d + 1) * d}, or pool {axis} less"
+            yield f"patch: patch is {n} voxels on {axis}, but network.strides divide {axis} by {d}. {fitting}"
+    for number, head in enumerate(heads or []):
+        for place, offset in enumerate(head.offsets if head.kind == "affinities" else []):
+            if any(abs(i) >= n for i, n in zip(offset, patch, strict=True)) or not any(offset):
+                where = f"heads.{number}.offsets.{place}"
+                yield f"{where}: offset {list(offset)} reaches outside the patch {list(patch)}, or nowhere. Use a step within it"
+
+
+def _heads(heads: list[Head], labels: Labels | None, decoder: Decoder | None) -> Iterator[str]:
+    for number, head in enumerate(heads):
+        if labels is None:
+            break
+        if (head.kind == "classes") != (labels.kind == "classes"):
+            yield f"heads.{number}.kind: kind {head.kind} does not go with labels of kind {labels.kind}. Change one of the two"
+        if head.kind == "classes" and labels.kind == "classes" and head.channels != len(labels.values):
+            wanted = len(labels.values)
+            yield f"heads.{number}.class_weights: has {head.channels} values, labels.values has {wanted}. Give one weight a class"
+    kinds = {head.kind for head in heads}
+    for kind in decoder.kinds if decoder else []:
+        if not kinds >= DECODES[kind]:
+            needed, known = sorted(DECODES[kind]), [k for k, reads in DECODES.items() if kinds >= reads]
+            told = f"{kind} reads {' and '.join(needed)}, heads has {', '.join(sorted(kinds))}"
+            yield f"decoder.kinds: {told}. Use {' or '.join(known) or 'other heads'}"
+
+
+def _why(why: Mapping[str, Why], fields: Collection[str], undecided: Collection[str]) -> Iterator[str]:
+    explained = {key.split(".")[0] for key in why}
+    for name in fields:
+        if name not in explained and name not in undecided:
+            yield f"why.{name}: why has no entry for {name}. Add {name}: {{rule: by hand, numbers: {{}}}}"
+    for name in sorted(explained - set(fields)):
+        yield f"why.{name}: why explains unknown fields: {name}. Remove it"
