@@ -135,10 +135,10 @@ def _effects(name, **changes):
     return _with(name, "augmentation", effects=plan.augmentation.effects.replace(**changes), symmetries=16)
 
 
-def _binary(name, kinds):
-    head = {"width_nm": 0.0, "loss": "dice_bce", "weight": 1.0}
-    labels = {"kind": "instances", "background": [0], "unlabeled": [], "erode_nm": 0.0}
-    return _plan(name).replace(heads=[head | {"kind": kind} for kind in kinds], labels=labels)
+def _learning(name, other):
+    """A plan with the targets of another, and what goes with them."""
+    plan = _plan(other)
+    return _plan(name).replace(heads=plan.heads, labels=plan.labels, decoder=plan.decoder)
 
 
 FLIPS = {
@@ -146,23 +146,20 @@ FLIPS = {
     "all turns and flips": (_with("fib25", "augmentation", symmetries=48), _with("fib25", "augmentation", symmetries=16)),
     "section defects": (_plan("cremi_neuron"), _effects("cremi_neuron", missing_section=None)),
     "no section defects": (_effects("fib25", **OFF), _effects("fib25", missing_section={"probability": 0.1})),
-    "affinities": (_plan("snemi3d"), _binary("snemi3d", ["foreground", "boundary"])),
+    "affinities": (_plan("snemi3d"), _learning("snemi3d", "betaseg")),
     "twelve affinities": (_linked("snemi3d", 12), _linked("snemi3d", 11)),
     "eroded labels": (_plan("snemi3d"), _with("snemi3d", "labels", erode_nm=5.9)),
     "tuned threshold": (_plan("nisb_base"), _with("nisb_base", "decoder", grid={"threshold": [0.5]})),
     "run length": (None, _plan("nisb_base")),
-    "classes": (_plan("lucchi"), _binary("lucchi", ["foreground"])),
+    "classes": (_plan("lucchi"), _learning("lucchi", "betaseg")),
     "drawn around foreground": (_plan("cremi_cleft"), _with("cremi_cleft", "sampling", foreground_share=0.4)),
-    "distance or weighted BCE and Dice": (
-        _plan("cremi_cleft").replace(heads=_plan("lucchi").heads, labels=_plan("lucchi").labels),
-        _binary("cremi_cleft", ["foreground"]),
-    ),
+    "distance or weighted BCE and Dice": (_learning("cremi_cleft", "lucchi"), _learning("cremi_cleft", "betaseg")),
     "deep patch": (_plan("snemi3d"), _plan("snemi3d").replace(patch=[104, 192, 192])),
     "isotropic at once": (_plan("snemi3d"), _strides("snemi3d", "equal")),
     "taken as isotropic": (_plan("isbi2012"), _strides("isbi2012", "equal")),
     "plane pooled alone": (_strides("fib25", "equal"), _strides("fib25", "flat")),
     "axes mistaken": (_plan("nisb_base"), _plan("nisb_base").replace(voxel_size_nm=[9, 9, 20])),
-    "instance decoder": (_plan("lucchi"), _with("lucchi", "decoder", kinds=["seeded"])),
+    "instance decoder": (_plan("lucchi"), _learning("lucchi", "betaseg")),
     "plane only": (_effects("lucchi"), _effects("lucchi", affine=None)),
     "uniform sampling": (_plan("cremi_cleft"), _with("cremi_cleft", "sampling", foreground_share=0.0)),
 }
