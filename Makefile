@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK
 
-.PHONY: demo test test-slow lint plans install clean
+.PHONY: demo test test-slow lint gallery install clean
 
 demo: install
 	rm -rf demo
@@ -24,8 +24,8 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-plans: install
-	$(BIN)/python plans/remake.py
+gallery: install
+	$(BIN)/python plans/gallery.py
 
 install: $(STAMP)
 

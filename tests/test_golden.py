@@ -1,4 +1,4 @@
-"""A rule and the plans it changes land together: ``make plans`` writes what is compared here."""
+"""A rule and the plans it changes land together: ``make gallery`` writes what is compared here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOURCE = re.compile(
 def test_every_fingerprint_has_its_plan():
     assert len(PUBLISHED) >= 20
     assert [name for name in NAMES if name not in PUBLISHED] == MEASURED
-    assert sorted(path.stem for path in (ROOT / "plans").glob("*.yaml")) == NAMES
+    assert sorted(path.stem for path in (ROOT / "plans").glob("*.yaml") if path.name != "experts.yaml") == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -38,7 +38,7 @@ def gray_values(facts: IntensityFacts) -> str | None:
     _mark_percentiles(axes, facts.percentiles, ("p0_5", "p50", "p99_5"), "{:.0f}")
     axes.set_xlim(0, 255)
     axes.set_ylim(bottom=0)
-    return _svg(figure)
+    return svg(figure)
 
 
 def instance_sizes(sizes: SizeHistogram) -> str:
@@ -50,7 +50,7 @@ def instance_sizes(sizes: SizeHistogram) -> str:
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return _svg(figure)
+    return svg(figure)
 
 
 def section_curves(sections: Sections, axis: str) -> dict[str, str]:
@@ -77,7 +77,7 @@ def section_curves(sections: Sections, axis: str) -> dict[str, str]:
             figure, axes = _section_figure(axis, unit)
             _line(axes, where, values)
             _mark_sections(axes, {kind: marked[kind] for kind in kinds})
-            charts[caption] = _svg(figure)
+            charts[caption] = svg(figure)
     return charts
 
 
@@ -87,7 +87,7 @@ def _gray_curve(at: Any, mean: Any, std: Any, marked: Mapping[str, Sequence[int]
     axes.fill_between(at, mean - std, mean + std, color=FILL, alpha=0.5, linewidth=0)
     _line(axes, at, mean)
     _mark_sections(axes, {kind: marked[kind] for kind in ("missing", "dark", "bright")})
-    return _svg(figure)
+    return svg(figure)
 
 
 def _line(axes: Any, at: Any, values: Any) -> None:
@@ -136,7 +136,7 @@ def _figure(x: str, y: str) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _svg(figure: Any) -> str:
+def svg(figure: Any) -> str:
     """The SVG element; text stays text, drawn with the page's font."""
     import matplotlib as mpl
 

@@ -10,6 +10,7 @@ from pytc_auto.files import write_whole
 from pytc_auto.fingerprint.measurement import Measurement, VolumeView
 from pytc_auto.geometry import AXES
 from pytc_auto.report import charts, slices
+from pytc_auto.report.drawing import plan_drawings
 from pytc_auto.report.tables import fingerprint_rows, plan_rows
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
@@ -54,6 +55,7 @@ def write_report(measurement: Measurement, plan: Plan, remarks: Sequence[str], p
         distributions={caption: chart for caption, chart in distributions.items() if chart},
         volumes=[_shown(view, fingerprint, number) for number, view in enumerate(measurement.volumes[:MOST_SHOWN])],
         more=max(0, len(measurement.volumes) - MOST_SHOWN),
+        drawings=plan_drawings(plan, fingerprint),
         decisions=plan_rows(plan),
     )
     write_whole(path, text)

@@ -81,6 +81,9 @@ def test_data_and_plan_are_on_one_page_that_needs_nothing_else(tmp_path, tissue)
         "dark",
         "diameter of a ball of the same volume, nm",
         "zx at y 24",
+        "receptive field",
+        "an output voxel depends on",
+        "The network's stages, fine to coarse",
     ):
         assert words in page.words, words
     for field, why in plan.why.items():
