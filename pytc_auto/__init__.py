@@ -1,6 +1,6 @@
 """nnU-Net for electron-microscopy connectomics.
 
-The four verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``evaluate``.
+The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``evaluate``, ``sweep``.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from pytc_auto.pipeline.evaluation import evaluate
     from pytc_auto.pipeline.planning import plan
     from pytc_auto.pipeline.prediction import predict
+    from pytc_auto.pipeline.sweep import sweep
     from pytc_auto.pipeline.training import train
 
-__all__ = ["evaluate", "plan", "predict", "train"]
+__all__ = ["evaluate", "plan", "predict", "sweep", "train"]
 
 _VERBS = {
     "plan": "pytc_auto.pipeline.planning",
     "train": "pytc_auto.pipeline.training",
     "predict": "pytc_auto.pipeline.prediction",
     "evaluate": "pytc_auto.pipeline.evaluation",
+    "sweep": "pytc_auto.pipeline.sweep",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from pytc_auto.errors import PytcError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pytc_auto.pipeline.sweep import Row
     from pytc_auto.progress import Bars
     from pytc_auto.schema.dataset import Task
     from pytc_auto.schema.fingerprint import Fingerprint
@@ -41,6 +43,8 @@ class TaskName(StrEnum):
 
 PLAIN_WIDTH = 150
 """Of tables that go into a file or a pipe."""
+MOST_SCORES = 6
+"""Columns of a sweep's table; the file beside it has them all."""
 
 TASKS: dict[TaskName, Task | None] = {
     TaskName.auto: None,
@@ -56,6 +60,13 @@ class SizeName(StrEnum):
     S = "S"
     M = "M"
     L = "L"
+
+
+class LauncherName(StrEnum):
+    """Where a sweep trains."""
+
+    local = "local"
+    slurm = "slurm"
 
 
 def seconds(text: str) -> float:
@@ -164,6 +175,54 @@ def train(
 
 
 @app.command()
+def sweep(  # noqa: PLR0913, PLR0917
+    dataset: Annotated[Path, typer.Argument(help="folder with images/ and labels/, or one container with both")],
+    overrides: Annotated[
+        list[str], typer.Argument(metavar="KEY=A,B...", help="decisions with several values, such as network.kind=unet,mednext")
+    ],
+    name: Annotated[str | None, typer.Option(help="of the folder that holds the runs")] = None,
+    runs: RunsOption = Path("runs"),
+    voxel_size: VoxelSizeOption = None,
+    task: Annotated[TaskName, typer.Option(help="what to segment")] = TaskName.auto,
+    size: Annotated[SizeName | None, typer.Option(help="plan for a fixed machine instead of this one")] = None,
+    max_time: TimeOption = None,
+    fold: Annotated[Any, typer.Option(parser=fold_number, metavar="K|all", help="which fold to train")] = "0",
+    launcher: Annotated[LauncherName, typer.Option(help="here one after another, or as SLURM jobs")] = LauncherName.local,
+    slurm: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="of the jobs, such as partition=gpu")] = None,
+) -> None:
+    """Train every combination of decisions, one table at the end. The same command resumes."""
+    from pytc_auto.pipeline.sweep import sweep as run
+
+    if slurm and launcher is not LauncherName.slurm:
+        raise typer.BadParameter("--slurm goes with --launcher slurm.")
+    with _bars() as bars:
+        rows = run(
+            dataset,
+            overrides,
+            name=name,
+            runs=runs,
+            voxel_size_nm=voxel_size,
+            task=TASKS[task],
+            size=size.value if size else None,
+            max_seconds=max_time,
+            fold=fold if fold == "all" else int(fold),
+            slurm=(slurm or []) if launcher is LauncherName.slurm else None,
+            say=bars.say,
+            progress=bars,
+        )
+    console, folder = _console(), rows[0].run.folder.parent
+    console.print(_sweep_table(rows))
+    for row in rows:
+        if row.error is not None:
+            console.print(f"[bold red]Failed:[/] {row.run.name}: {_escaped(row.error)}")
+    console.print(f"Table: {folder / 'results.csv'}")
+    if rows[0].error is None:
+        console.print(f"Best: {rows[0].run.model}\nNext: pytc predict VOLUME --model {rows[0].run.model} -o OUT")
+    if any(row.error for row in rows):
+        sys.exit(1)
+
+
+@app.command()
 def predict(  # noqa: PLR0917
     volumes: Annotated[list[Path], typer.Argument(help="volumes to segment")],
     model: Annotated[Path, typer.Option(help="folder that pytc train exported")],
@@ -257,6 +316,21 @@ def _plan_table(plan: Plan, *, explain: bool = False) -> Table:
         table.add_column("because of", ratio=2)
     for field, value, rule, numbers in plan_rows(plan):
         table.add_row(field, _escaped(value), *([rule, _escaped(numbers)] if explain else []))
+    return table
+
+
+def _sweep_table(rows: Sequence[Row]) -> Table:
+    """A run in each row, the best first: its swept values, and its scores on validation data."""
+    from rich.table import Table
+
+    first = {"dice": "mean_foreground_dice"}.get(rows[0].metric, rows[0].metric)
+    shown = sorted((key for key in rows[0].scores if not key.startswith("ap_")), key=lambda key: key != first)[:MOST_SCORES]
+    table = Table(title=f"Validation, the best first (by {rows[0].metric})", title_justify="left")
+    for key in [*rows[0].values, *shown]:
+        table.add_column(key.replace("_", " ") if key in shown else key, justify="right" if key in shown else "left")
+    for row in rows:
+        told = [f"{row.scores[key]:.4f}" if key in row.scores else "" for key in shown] if row.error is None else []
+        table.add_row(*map(_escaped, row.values.values()), *told)
     return table
 
 

@@ -5,7 +5,6 @@ import pytest
 from samples import CPU
 
 from pytc_auto.phantom import make_phantom
-from pytc_auto.planning.planner import make_plan
 
 SIZE = (12.0, 12.0, 12.0)
 
@@ -25,9 +24,9 @@ def quick(monkeypatch):
     """A machine that is not timed, and a plan of a few steps of a small network."""
     from pytc_auto.pipeline import planning
 
-    def small(fingerprint, task, max_seconds):
+    def small(fingerprint, max_seconds, make):
         machine = CPU.replace(precision="fp32", seconds=max_seconds or 1800.0)
-        plan = make_plan(fingerprint, machine, task=task)
+        plan = make(fingerprint, machine)
         divisor = plan.network.divisor
         patch = tuple(max(d, min(n, 24) // d * d) for n, d in zip(plan.patch, divisor, strict=True))
         heads = [

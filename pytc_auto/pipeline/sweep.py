@@ -145,9 +145,9 @@ def _names(given: Sequence[Sequence[str]]) -> list[str]:
     """A folder name per combination: the swept fields' last words with their values."""
     swept = _swept(given)
     names = ["-".join(_word(text) for number, text in enumerate(each) if number in swept) or "only" for each in given]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise PlanError(f"the combinations {', '.join(twice)} are given twice. Give each value once.")
+    twice = sorted({" ".join(each) for each, name in zip(given, names, strict=True) if names.count(name) > 1})
+    if twice:
+        raise PlanError(f"more than once: {', '.join(twice)}. Give each value once.")
     return names
 
 
