@@ -121,6 +121,7 @@ def plan(  # noqa: PLR0913, PLR0917
     size: Annotated[SizeName | None, typer.Option(help="plan for a fixed machine instead of this one")] = None,
     max_time: TimeOption = None,
     full: Annotated[bool, typer.Option("--full", help="read all voxels of large volumes, not a sample")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="run real steps to see what memory they take")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="print the rule and the numbers behind each decision")] = False,
 ) -> None:
     """Look at the data, decide everything, explain why."""
@@ -137,6 +138,7 @@ def plan(  # noqa: PLR0913, PLR0917
             size=size.value if size else None,
             max_seconds=max_time,
             full=full,
+            probe=probe,
             say=bars.say,
             progress=bars,
         )

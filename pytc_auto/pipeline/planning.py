@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pytc_auto.errors import DataError, OutputError
+from pytc_auto.errors import BudgetError, DataError, OutputError, PlanError
 from pytc_auto.fingerprint.measure import measure
 from pytc_auto.fingerprint.measurement import Measurement
 from pytc_auto.fingerprint.remarks import remarks
@@ -18,9 +18,11 @@ from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.runs import Run
+from pytc_auto.planning.budget import PROBED_SHARE
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
 from pytc_auto.planning.machines import PRESETS
+from pytc_auto.planning.memory import memory_bytes
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.progress import Progress, silent
 from pytc_auto.report.page import write_report
@@ -30,6 +32,7 @@ from pytc_auto.schema.plan import Machine, Plan
 
 MOST_REPLANS = 3
 DEFAULT_CPU_SECONDS = 7200.0
+MOST_PROBES = 8
 SETTLED = 0.1
 """A timed step this close to the planned one needs no new plan."""
 
@@ -55,6 +58,7 @@ def plan(  # noqa: PLR0913
     size: str | None = None,
     max_seconds: float | None = None,
     full: bool = False,
+    probe: bool = False,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> Planned:
@@ -70,6 +74,7 @@ def plan(  # noqa: PLR0913
         size: S, M or L: plan for a fixed machine instead of this one.
         max_seconds: Wall clock for one fold, everything included.
         full: Read all voxels for the fingerprint, however long it takes; large volumes are sampled otherwise.
+        probe: Run real steps in a process of their own to see what memory they take, instead of trusting the estimate.
         say: Told what is being done.
         progress: Told how far the reading of the volumes is.
 
@@ -79,6 +84,8 @@ def plan(  # noqa: PLR0913
         BudgetError: The time does not suffice.
         OutputError: The run has been trained already.
     """
+    if probe and size is not None:
+        raise PlanError(f"--probe measures this machine, --size {size} plans for another. Leave out one of the two.")
     by_hand = read_overrides(overrides)
     run = Run(Path(runs) / (name or default_name(Path(data))))
     if run.started:
@@ -87,7 +94,8 @@ def plan(  # noqa: PLR0913
     looked = look(Path(data), run, voxel_size_nm=voxel_size_nm, task=task, full=full, progress=progress)
     if size is None:
         say("Timing this machine")
-    return decide(looked, run, partial(make_plan, task=task, by_hand=by_hand), size=size, max_seconds=max_seconds)
+    make = partial(make_plan, task=task, by_hand=by_hand)
+    return decide(looked, run, make, size=size, max_seconds=max_seconds, probe=say if probe else None)
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,15 @@ def look(
     return Looked(dataset, measured, [*found.remarks, *remarks(measured)])
 
 
-def decide(looked: Looked, run: Run, make: Callable[..., Plan], *, size: str | None, max_seconds: float | None) -> Planned:
+def decide(
+    looked: Looked,
+    run: Run,
+    make: Callable[..., Plan],
+    *,
+    size: str | None,
+    max_seconds: float | None,
+    probe: Callable[[str], None] | None = None,
+) -> Planned:
     """Plan for a fixed machine or this one, and write data set, fingerprint, plan and report into the run.
 
     Args:
@@ -129,16 +145,19 @@ def decide(looked: Looked, run: Run, make: Callable[..., Plan], *, size: str | N
         make: The planner: fingerprint and machine to plan.
         size: S, M or L; None is this machine, which is timed.
         max_seconds: Wall clock for one fold, everything included.
+        probe: Probe the memory of this machine, and tell what was found; None trusts the estimate.
 
     Raises:
         PlanError: No plan fits the labels, or an override is not valid.
-        BudgetError: The time does not suffice.
+        BudgetError: Time or memory do not suffice.
     """
     fingerprint = looked.measured.fingerprint.replace(name=run.name)
     if size is not None:
         decided = make(fingerprint, PRESETS[size].replace(seconds=max_seconds))
     else:
         decided = _plan_for_this_machine(fingerprint, max_seconds, make)
+    if probe is not None:
+        decided = _probed(decided, fingerprint, make, probe)
     looked.dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
@@ -201,6 +220,42 @@ def _plan_for_this_machine(fingerprint: Fingerprint, max_seconds: float | None, 
         if (before.patch, before.network) == (decided.patch, decided.network):
             break
     return decided
+
+
+def _probed(decided: Plan, fingerprint: Fingerprint, make: Callable[..., Plan], say: Callable[[str], None]) -> Plan:
+    """Run the planned step for its memory, and plan again until a step that was run is the one that is planned.
+
+    A step that runs out of memory, or leaves less than a tenth of it, raises the estimate; one that fits sets it right.
+    """
+    from pytc_auto.training.memory_probe import step_bytes
+
+    least = 0.0
+    for _ in range(MOST_PROBES):
+        machine, batch = decided.machine, decided.sampling.batch
+        found = step_bytes(
+            decided.network,
+            decided.channels,
+            decided.patch,
+            batch=batch,
+            precision=decided.precision,
+            device=machine.device,
+        )
+        estimate = memory_bytes(decided.network, decided.patch, decided.channels, batch)
+        room = PROBED_SHARE * machine.memory_gb * 1e9
+        told = "ran out of memory" if found is None else f"takes {found / 1e9:.2f} GB"
+        say(f"Probe: patch {'×'.join(map(str, decided.patch))}, batch {batch} {told} (estimate {estimate / 1e9:.2f} GB)")
+        if found is None or found > room:
+            least = max(least, 1.02 * room / estimate, (found or 0) / estimate)
+        scale = max(least, (found or room) / estimate)
+        before = decided
+        decided = make(fingerprint, machine.replace(memory_scale=float(f"{scale:.3g}")))
+        same = (before.patch, before.network, before.sampling.batch) == (decided.patch, decided.network, decided.sampling.batch)
+        if found is not None and found <= room and same:
+            return decided
+    raise BudgetError(
+        f"{fingerprint.name}: no step was found that fits {room / 1e9:.1f} GB in {MOST_PROBES} probes. "
+        "Close what else uses the memory, or plan without --probe."
+    )
 
 
 def _memory_gb(where: str) -> float:

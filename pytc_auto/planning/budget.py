@@ -20,7 +20,8 @@ WANTED_STEPS = {"cpu": 4000, "cuda": 20000}
 UNLIMITED_STEPS = 50000
 UNLIMITED_VALIDATIONS = 20
 LEAST_WIDTH = 8
-MEMORY_SHARE = 0.7
+MEMORY_SHARE, PROBED_SHARE = 0.7, 0.9
+"""Of the memory that a step may take, by the estimate alone and by a probe."""
 STARTUP_SECONDS = 30.0
 SPARE_SHARE = 0.10
 """Share of the time left for what cannot be foreseen on a machine that others use too."""
@@ -69,6 +70,13 @@ class Schedule:
         return wanted <= self.steps <= self.fits
 
 
+def memory_room(machine: Machine) -> float:
+    """Estimated bytes that a step may take."""
+    if machine.memory_scale is None:
+        return MEMORY_SHARE * machine.memory_gb * 1e9
+    return PROBED_SHARE * machine.memory_gb * 1e9 / machine.memory_scale
+
+
 @dataclass(frozen=True)
 class Budget:
     """What steps and batches must fit into.
@@ -89,7 +97,7 @@ class Budget:
 
     def batch(self, candidate: Candidate) -> int | None:
         """The largest batch of 1, 2, 4, 8 that fits the memory, or None; a CPU takes 1."""
-        room = MEMORY_SHARE * self.machine.memory_gb * 1e9
+        room = memory_room(self.machine)
         given = self.by_hand.get("sampling", "batch")
         wanted = [1] if self.machine.device == "cpu" else BATCHES
         fitting = [

@@ -28,6 +28,7 @@ from pytc_auto.schema.plan import (
     InstanceLabels,
     Intensity,
     Machine,
+    Memory,
     Network,
     Numbers,
     Optimizer,
@@ -180,8 +181,16 @@ def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None
     decided.add("folds", choose_folds(fingerprint, ground.labelled, patch))
     decided.add("inference", choose_inference(machine, network, patch, channels, order))
     decided.add("decoder", choose_decoder(fingerprint, ground.task))
-    size_bytes = memory_bytes(network, patch, channels, fit.batch)
-    decided.add("memory", Decision({"bytes": size_bytes, "source": "estimate"}, "memory.estimate", {"batch": fit.batch}))
+    decided.add("memory", _memory(machine, memory_bytes(network, patch, channels, fit.batch), fit.batch))
+
+
+def _memory(machine: Machine, estimate: int, batch: int) -> Decision[Memory]:
+    """The estimate, or what a probed step makes of it."""
+    scale = machine.memory_scale
+    if scale is None:
+        return Decision(Memory(bytes=estimate, source="estimate"), "memory.estimate", {"batch": batch})
+    probed = Memory(bytes=round(estimate * scale), source="probe")
+    return Decision(probed, "memory.probe", {"batch": batch, "estimate": estimate, "scale": scale})
 
 
 def _symmetries(ground: _Ground, fit: Schedule, heads: Sequence[Head]) -> int:

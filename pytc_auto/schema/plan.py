@@ -31,6 +31,7 @@ class Machine(Part):
     seconds_per_step: PositiveFloat = Field(description="time of one training step of the reference network (planning/cost.py)")
     precision: Precision = Field(description="the fastest sound precision on this machine")
     source: Literal["preset", "measured"]
+    memory_scale: PositiveFloat | None = Field(None, description="a probed step's memory over its estimate; null: not probed")
 
 
 class InstanceLabels(Part):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -22,14 +23,19 @@ LEAST_GAIN = 1.15
 """A lower precision is chosen only if it is faster by this factor."""
 
 
-def seconds_per_step(network: Network, channels: int, patch: Zyx, *, batch: int, precision: Precision, device: str) -> float:
-    """Median time of one forward pass, backward pass and optimizer step on noise."""
+def training_steps(
+    network: Network, channels: int, patch: Zyx, *, batch: int, precision: Precision, device: str
+) -> Iterator[float]:
+    """Forward pass, backward pass and optimizer step on noise, again and again; gives the seconds of each.
+
+    Raises:
+        FloatingPointError: The precision gives a loss that is not finite.
+    """
     model = build_from(network, channels).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters())
     image = torch.randn(batch, 1, *patch, device=device)
     truth = torch.zeros(batch, channels, *patch, device=device)
-    times: list[float] = []
-    while len(times) < WARM_UP + TIMED or sum(times[WARM_UP:]) < TIMED_SECONDS:
+    while True:
         started = time.perf_counter()
         with torch.autocast(device, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
             logits = model(image)
@@ -39,7 +45,16 @@ def seconds_per_step(network: Network, channels: int, patch: Zyx, *, batch: int,
         optimizer.step()
         if not math.isfinite(float(loss.detach())):
             raise FloatingPointError(f"{precision} gave a loss that is not finite")
-        times.append(time.perf_counter() - started)
+        yield time.perf_counter() - started
+
+
+def seconds_per_step(network: Network, channels: int, patch: Zyx, *, batch: int, precision: Precision, device: str) -> float:
+    """Median time of one forward pass, backward pass and optimizer step on noise."""
+    times: list[float] = []
+    for seconds in training_steps(network, channels, patch, batch=batch, precision=precision, device=device):
+        times.append(seconds)
+        if len(times) >= WARM_UP + TIMED and sum(times[WARM_UP:]) >= TIMED_SECONDS:
+            break
     return statistics.median(times[WARM_UP:])
 
 
