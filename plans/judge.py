@@ -20,7 +20,7 @@ DEEP = 100
 ALIKE = 1.25
 """Extents in nm are alike up to this ratio."""
 ROUNDING = 1e-6
-WEIGHTED = frozenset({"dice_ce"})
+WEIGHTED = frozenset({"dice_ce", "dice_balanced_bce"})
 """Losses of Dice and a weighted cross entropy."""
 
 

@@ -161,11 +161,18 @@ def small_plan(**fields) -> Plan:
         },
         "folds": {"kind": "slab", "axis": "x", "count": 1, "train": 0.75, "guard": 2},
         "inference": {"overlap": 0.5, "blending": "gaussian", "symmetries": 1, "block": [8, 8, 8]},
-        "decoder": {"kinds": ["agglomerate"], "grid": {}, "metric": "voi"},
         "memory": {"bytes": 1, "source": "estimate"},
         "why": {name: {"rule": "by hand", "numbers": {}} for name in DECIDED},
     }
-    return Plan.model_validate(raw | fields)
+    raw |= fields
+    return Plan.model_validate({"decoder": _decoder(raw["heads"])} | raw)
+
+
+def _decoder(heads):
+    """The kind that reads the first head."""
+    first = heads[0]["kind"] if isinstance(heads[0], dict) else heads[0].kind
+    kind, metric = {"affinities": ("agglomerate", "voi"), "classes": ("argmax", "dice")}.get(first, ("seeded", "ap"))
+    return {"kinds": [kind], "grid": {}, "metric": metric}
 
 
 def region(box, context=None, volume=0) -> Region:

@@ -153,7 +153,10 @@ FLIPS = {
     "run length": (None, _plan("nisb_base")),
     "classes": (_plan("lucchi"), _learning("lucchi", "betaseg")),
     "drawn around foreground": (_plan("cremi_cleft"), _with("cremi_cleft", "sampling", foreground_share=0.4)),
-    "distance or weighted BCE and Dice": (_learning("cremi_cleft", "lucchi"), _learning("cremi_cleft", "betaseg")),
+    "distance or weighted BCE and Dice": (
+        _plan("cremi_cleft"),
+        _plan("cremi_cleft").replace(heads=[head.replace(loss="dice_bce") for head in _plan("cremi_cleft").heads]),
+    ),
     "deep patch": (_plan("snemi3d"), _plan("snemi3d").replace(patch=[104, 192, 192])),
     "isotropic at once": (_plan("snemi3d"), _strides("snemi3d", "equal")),
     "taken as isotropic": (_plan("isbi2012"), _strides("isbi2012", "equal")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pytc_auto.geometry import Zyx, ZyxFloat, zyx
 from pytc_auto.planning.decisions import Decision, rounded
@@ -13,6 +14,7 @@ from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead, ClassLabe
 RINGS_NM = (40.0, 120.0, 250.0)
 ROOM_FOR_OFFSET = 4
 """A patch must be this many times as long as an offset, so that most of its voxels have a partner."""
+MOST_REACH = 2.0
 BOUNDARY_NM = 40.0
 MOST_CLASS_WEIGHT = 10.0
 
@@ -23,11 +25,19 @@ def offsets_within(voxel_size_nm: ZyxFloat, patch: Zyx) -> list[Zyx]:
     An axis of one voxel has no neighbors.
     """
     offsets = _ring((1, 1, 1))
+    before: Zyx = (1, 1, 1)
     for reach in RINGS_NM:
-        steps = zyx([max(1, round(reach / s)) for s in voxel_size_nm])
+        steps = before = zyx([_step(reach, s, last) for s, last in zip(voxel_size_nm, before, strict=True)])
         if all(step * ROOM_FOR_OFFSET <= n for step, n in zip(steps, patch, strict=True) if n > 1):
             offsets += [o for o in _ring(steps) if o not in offsets]
     return [o for o in offsets if all(n > 1 for n, step in zip(patch, o, strict=True) if step)]
+
+
+def _step(reach_nm: float, voxel_nm: float, before: int) -> int:
+    """Voxels to a ring; where that is the ring before, one more, if it then reaches no more than twice as far as wanted."""
+    step = max(1, round(reach_nm / voxel_nm))
+    further = before + 1
+    return further if step <= before and further * voxel_nm <= MOST_REACH * reach_nm else step
 
 
 def _ring(steps: Zyx) -> list[Zyx]:
@@ -36,17 +46,33 @@ def _ring(steps: Zyx) -> list[Zyx]:
 
 
 def choose_heads(
-    fingerprint: Fingerprint, task: Task, labels: InstanceLabels | ClassLabels, *, voxel_size_nm: ZyxFloat, patch: Zyx
+    fingerprint: Fingerprint,
+    task: Task,
+    labels: InstanceLabels | ClassLabels,
+    *,
+    voxel_size_nm: ZyxFloat,
+    patch: Zyx,
+    rare: bool,
 ) -> Decision[Sequence[Head]]:
-    """Affinities for neurons, foreground and boundary for objects, one channel a class for classes."""
+    """Affinities for neurons, foreground and boundary for objects, one channel a class for classes.
+
+    Args:
+        fingerprint: Has the shares of the classes.
+        task: As chosen.
+        labels: As read.
+        voxel_size_nm: Of the working grid.
+        patch: In voxels; offsets must fit it.
+        rare: Whether the foreground is; then both values weigh the same in the cross entropy.
+    """
     if isinstance(labels, ClassLabels):
         return _class_head(fingerprint, labels)
     if task == "objects":
+        loss: Literal["dice_bce", "dice_balanced_bce"] = "dice_balanced_bce" if rare else "dice_bce"
         heads: list[Head] = [
-            BinaryHead(kind="foreground", width_nm=0.0, loss="dice_bce", weight=1.0),
-            BinaryHead(kind="boundary", width_nm=boundary_width(voxel_size_nm), loss="dice_bce", weight=1.0),
+            BinaryHead(kind="foreground", width_nm=0.0, loss=loss, weight=1.0),
+            BinaryHead(kind="boundary", width_nm=boundary_width(voxel_size_nm), loss=loss, weight=1.0),
         ]
-        return Decision(heads, "heads.objects", {"boundary_nm": BOUNDARY_NM})
+        return Decision(heads, "heads.objects", {"boundary_nm": BOUNDARY_NM, "rare_foreground": rare})
     offsets = offsets_within(voxel_size_nm, patch)
     head = AffinityHead(kind="affinities", offsets=offsets, loss="balanced_bce", weight=1.0)
     return Decision([head], "heads.affinities", {"rings_nm": list(RINGS_NM), "channels": len(offsets)})

@@ -172,13 +172,15 @@ def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None
     decided.add(
         "precision", Decision(machine.precision, "precision.fastest", {"device": machine.device, "source": machine.source})
     )
-    heads = decided.add("heads", choose_heads(fingerprint, ground.task, ground.labels, voxel_size_nm=size, patch=patch))
+    heads = decided.add(
+        "heads", choose_heads(fingerprint, ground.task, ground.labels, voxel_size_nm=size, patch=patch, rare=_is_rare(ground))
+    )
     channels = sum(head.channels for head in heads)
     order = _symmetries(ground, fit, heads)
     sampling = decided.add("sampling", _sampling(ground, fit))
     decided.add("augmentation", choose_augmentation(fingerprint, size, order))
     decided.add("optimizer", _optimizer(sampling.steps))
-    decided.add("folds", choose_folds(fingerprint, ground.labelled, patch))
+    decided.add("folds", choose_folds(fingerprint, ground.labelled, patch, limited=machine.seconds is not None))
     decided.add("inference", choose_inference(machine, network, patch, channels, order))
     decided.add("decoder", choose_decoder(fingerprint, ground.task))
     decided.add("memory", _memory(machine, memory_bytes(network, patch, channels, fit.batch), fit.batch))
@@ -216,20 +218,16 @@ def _intensity(fingerprint: Fingerprint) -> Decision[Intensity]:
 
 
 def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
-    """Steps from the time; crops around rare classes or a sparse foreground.
-
-    Where the rarest share is not known, neurons are taken to fill the volume, objects and classes to be rare in it.
-    """
+    """Steps from the time; crops around rare classes or a sparse foreground."""
     facts = ground.fingerprint.labels
     rarest = _rarest_share(ground)
-    rare = ground.task != "neurons" if rarest is None else rarest < RARE_CLASS
     sampling = Sampling(
         batch=fit.batch,
         accumulate=fit.accumulate,
         steps=fit.fold_steps,
         validate_every=fit.validate_every,
         refit_steps=fit.refit_steps,
-        foreground_share=FOREGROUND_SHARE if rare else 0.0,
+        foreground_share=FOREGROUND_SHARE if _is_rare(ground) else 0.0,
         seed=0,
     )
     numbers: Numbers = {
@@ -243,6 +241,12 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
     if rarest is None:
         numbers["foreground_share_by"] = "task"
     return Decision(sampling, "sampling.time" if ground.machine.seconds else "sampling.steps", numbers)
+
+
+def _is_rare(ground: _Ground) -> bool:
+    """Whether foreground or a class is. Not known: neurons are taken to fill the volume, objects and classes not to."""
+    rarest = _rarest_share(ground)
+    return ground.task != "neurons" if rarest is None else rarest < RARE_CLASS
 
 
 def _rarest_share(ground: _Ground) -> float | None:

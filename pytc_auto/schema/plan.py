@@ -125,7 +125,7 @@ class BinaryHead(Part):
 
     kind: Literal["foreground", "boundary"]
     width_nm: NonNegativeFloat = Field(description="of the boundary, across; 0 for foreground")
-    loss: Literal["dice_bce"]
+    loss: Literal["dice_bce", "dice_balanced_bce"]
     weight: PositiveFloat
 
     @property
@@ -254,6 +254,7 @@ class SlabFolds(Part):
     count: PositiveInt = Field(description="folds; 1: one 75/25 division")
     train: Annotated[float, Field(gt=0, lt=1)] = Field(description="share of the axis before the guard is taken")
     guard: NonNegativeInt = Field(description="voxels between training and validation")
+    members: PositiveInt = Field(1, description="folds worth training, as an ensemble")
 
 
 class VolumeFolds(Part):
@@ -261,6 +262,7 @@ class VolumeFolds(Part):
 
     kind: Literal["volumes"]
     count: Annotated[int, Field(ge=2)]
+    members: PositiveInt = Field(1, description="folds worth training, as an ensemble")
 
 
 Folds = Annotated[SlabFolds | VolumeFolds, Field(discriminator="kind")]

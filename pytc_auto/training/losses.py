@@ -44,6 +44,12 @@ def dice_bce(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> 
     return cross + _soft_dice(torch.sigmoid(logits) * mask, values * mask)
 
 
+def dice_balanced_bce(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
+    """Soft Dice plus balanced binary cross entropy, for a foreground that is rare."""
+    logits, values, mask = logits_nkzyx.float(), values_nkzyx.float(), mask_nkzyx.float()
+    return balanced_bce(logits_nkzyx, values_nkzyx, mask_nkzyx) + _soft_dice(torch.sigmoid(logits) * mask, values * mask)
+
+
 def dice_ce(logits_nkzyx: Tensor, index_n1zyx: Tensor, mask_n1zyx: Tensor, class_weights: Sequence[float]) -> Tensor:
     """Soft Dice over the classes plus weighted cross entropy, each over the known voxels.
 
@@ -71,7 +77,7 @@ def _soft_dice(probabilities: Tensor, values: Tensor) -> Tensor:
 
 
 _BINARY: MappingProxyType[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
-    {"balanced_bce": balanced_bce, "dice_bce": dice_bce}
+    {"balanced_bce": balanced_bce, "dice_bce": dice_bce, "dice_balanced_bce": dice_balanced_bce}
 )
 
 
