@@ -119,7 +119,10 @@ FOREGROUND = {"kind": "foreground", "width_nm": 0.0, "loss": "dice_bce", "weight
 
 
 def small_plan(**fields) -> Plan:
-    """A small valid plan, isotropic, with two heads and a network of two stages; ``fields`` replace its own."""
+    """A small valid plan, isotropic, with two heads and a network of two stages; ``fields`` replace its own.
+
+    A foreground alone, which no decoder reads, is let through: predicting it is simple.
+    """
     raw = {
         "format_version": 1,
         "name": "small",
@@ -165,7 +168,10 @@ def small_plan(**fields) -> Plan:
         "why": {name: {"rule": "by hand", "numbers": {}} for name in DECIDED},
     }
     raw |= fields
-    return Plan.model_validate({"decoder": _decoder(raw["heads"])} | raw)
+    alone = [head["kind"] for head in raw["heads"] if isinstance(head, dict)] == ["foreground"]
+    heads = [*raw["heads"], {**FOREGROUND, "kind": "boundary"}] if alone else raw["heads"]
+    plan = Plan.model_validate({"decoder": _decoder(heads)} | raw | {"heads": heads})
+    return plan.model_copy(update={"heads": plan.heads[:1]}) if alone else plan
 
 
 def _decoder(heads):

@@ -83,14 +83,14 @@ class Budget:
 
     Attributes:
         machine: Memory and time.
-        channels: Of the network's output.
+        channels: Of the network's output, for a patch.
         folds: How the data are divided for a candidate.
         extent: Of the smallest labelled box; None where it is not known.
         by_hand: Batch, steps and validations that are given.
     """
 
     machine: Machine
-    channels: int
+    channels: Callable[[Zyx], int]
     folds: Callable[[Candidate], Folds]
     extent: Zyx | None
     by_hand: ByHand
@@ -99,17 +99,19 @@ class Budget:
         """The largest batch of 1, 2, 4, 8 that fits the memory, or None; a CPU takes 1."""
         room = memory_room(self.machine)
         given = self.by_hand.get("sampling", "batch")
+        channels = self.channels(candidate.patch)
         wanted = [1] if self.machine.device == "cpu" else BATCHES
         fitting = [
             n
             for n in (wanted if given is None else [given])
-            if memory_bytes(candidate.network, candidate.patch, self.channels, n) <= room
+            if memory_bytes(candidate.network, candidate.patch, channels, n) <= room
         ]
         return fitting[-1] if fitting else None
 
     def schedule(self, candidate: Candidate, batch: int) -> Schedule:
         """Steps and validations for one candidate in the machine's time."""
-        machine, network, patch, channels = self.machine, candidate.network, candidate.patch, self.channels
+        machine, network, patch = self.machine, candidate.network, candidate.patch
+        channels = self.channels(patch)
         accumulate = self.by_hand.get("sampling", "accumulate") or 1
         step = machine.seconds_per_step * relative_work(network, patch, channels, batch * accumulate)
         folds = self.folds(candidate)

@@ -14,7 +14,6 @@ from pytc_auto.planning.by_hand import ByHand, Decisions
 from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.planning.folds import choose_folds
 from pytc_auto.planning.heads import choose_heads
-from pytc_auto.planning.memory import memory_bytes
 from pytc_auto.planning.network import LEAST_STEPS, START_WIDTH, Candidate, candidate, kinds
 from pytc_auto.planning.patch import PatchFamily, field_of_view, smallest_extent, smallest_labelled, wanted_field_of_view
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
@@ -38,7 +37,6 @@ from pytc_auto.schema.plan import (
 
 RARE_CLASS = 0.05
 FOREGROUND_SHARE = 0.5
-TYPICAL_CHANNELS = 6
 LEAST_EXTENT = 16
 
 
@@ -129,7 +127,7 @@ def _choose_patch(ground: _Ground) -> tuple[Schedule, Decision[Zyx]]:
     patches = list(family.patches(wanted_nm)) if given is None else [given]
     budget = Budget(
         ground.machine,
-        len(ground.labels.values) if isinstance(ground.labels, ClassLabels) else TYPICAL_CHANNELS,
+        channels=lambda patch: sum(head.channels for head in by_hand.applied("heads", _heads(ground, patch).value)),
         folds=lambda made: by_hand.applied("folds", choose_folds(ground.fingerprint, ground.labelled, made.patch).value),
         extent=ground.labelled,
         by_hand=by_hand,
@@ -172,9 +170,7 @@ def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None
     decided.add(
         "precision", Decision(machine.precision, "precision.fastest", {"device": machine.device, "source": machine.source})
     )
-    heads = decided.add(
-        "heads", choose_heads(fingerprint, ground.task, ground.labels, voxel_size_nm=size, patch=patch, rare=_is_rare(ground))
-    )
+    heads = decided.add("heads", _heads(ground, patch))
     channels = sum(head.channels for head in heads)
     order = _symmetries(ground, fit, heads)
     sampling = decided.add("sampling", _sampling(ground, fit))
@@ -183,7 +179,12 @@ def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None
     decided.add("folds", choose_folds(fingerprint, ground.labelled, patch, limited=machine.seconds is not None))
     decided.add("inference", choose_inference(machine, network, patch, channels, order))
     decided.add("decoder", choose_decoder(fingerprint, ground.task))
-    decided.add("memory", _memory(machine, memory_bytes(network, patch, channels, fit.batch), fit.batch))
+    decided.add("memory", _memory(machine, fit.bytes, fit.batch))
+
+
+def _heads(ground: _Ground, patch: Zyx) -> Decision[Sequence[Head]]:
+    size, rare = ground.voxel_size_nm, _is_rare(ground)
+    return choose_heads(ground.fingerprint, ground.task, ground.labels, voxel_size_nm=size, patch=patch, rare=rare)
 
 
 def _memory(machine: Machine, estimate: int, batch: int) -> Decision[Memory]:

@@ -4,12 +4,14 @@ import pytest
 from samples import fingerprint
 from tests_pipeline import write
 
-from pytc_auto.errors import BudgetError
+from pytc_auto.errors import BudgetError, PlanError
 from pytc_auto.fingerprint import sampling
 from pytc_auto.pipeline import planning
 from pytc_auto.planning.cost import relative_work
+from pytc_auto.planning.machines import PRESETS
+from pytc_auto.planning.memory import memory_bytes
 from pytc_auto.planning.planner import make_plan
-from pytc_auto.training import probe
+from pytc_auto.training import memory_probe, probe
 
 PLAN_HERE = planning._plan_for_this_machine
 
@@ -61,3 +63,40 @@ def test_a_sample_is_read_unless_all_is_asked_for(tmp_path, monkeypatch):
     whole = planning.plan(tmp_path / "train", name="all", runs=tmp_path, size="S", full=True)
     assert some.fingerprint.sampled_fraction < 0.9
     assert whole.fingerprint.sampled_fraction == 1
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.0, 2.5])
+def test_a_probe_ends_with_a_step_that_was_run_and_fits(monkeypatch, factor):
+    """A machine on which steps take so many times their estimate."""
+    seen = []
+
+    def step(network, channels, patch, *, batch, **_):
+        found = int(factor * memory_bytes(network, patch, channels, batch))
+        seen.append((patch, batch))
+        return found if found <= 24e9 else None
+
+    monkeypatch.setattr(memory_probe, "step_bytes", step)
+    first = make_plan(fingerprint(shape=(900, 900, 900)), PRESETS["M"])
+    told = []
+    probed = planning._probed(first, fingerprint(shape=(900, 900, 900)), make_plan, told.append)
+    assert (probed.patch, probed.sampling.batch) in seen
+    assert probed.memory.source == "probe"
+    needed = factor * memory_bytes(probed.network, probed.patch, probed.channels, probed.sampling.batch)
+    assert needed <= 0.9 * 24e9
+    assert probed.memory.bytes == pytest.approx(needed, rel=0.01)
+    assert len(told) == len(seen)
+    if factor == 2.5:
+        assert probed.sampling.batch < first.sampling.batch
+    if factor == 0.6:
+        assert probed.sampling.batch > first.sampling.batch
+
+
+def test_memory_that_is_never_enough_is_told(monkeypatch):
+    monkeypatch.setattr(memory_probe, "step_bytes", lambda *_, **__: None)
+    with pytest.raises(BudgetError, match=r"no step was found that fits|hold no patch of the least size"):
+        planning._probed(make_plan(fingerprint(), PRESETS["M"]), fingerprint(), make_plan, lambda _: None)
+
+
+def test_a_probe_of_another_machine_is_refused(tmp_path):
+    with pytest.raises(PlanError, match="--probe measures this machine, --size M plans for another"):
+        planning.plan(tmp_path, size="M", probe=True)

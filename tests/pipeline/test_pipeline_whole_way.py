@@ -210,9 +210,18 @@ def run_cli(monkeypatch, capsys, *arguments):
 
 
 def test_the_command_line_prints_plans_scores_and_errors(monkeypatch, capsys, neurons, model, tmp_path):
-    code, text = run_cli(monkeypatch, capsys, "plan", neurons / "train", "--name", "cli", "--runs", tmp_path, "--max-time", "30m")
+    planning = ("plan", neurons / "train", "sampling.seed=3", "--name", "cli", "--runs", tmp_path, "--max-time", "30m")
+    code, text = run_cli(monkeypatch, capsys, *planning)
+    assert code == 0
+    assert "working_scale" in text
+    assert "patch.field_of_view" not in text
+    code, text = run_cli(monkeypatch, capsys, *planning, "--explain")
     assert code == 0
     assert "patch.field_of_view" in text
+    assert "by hand" in text
+    code, text = run_cli(monkeypatch, capsys, "plan", neurons / "train", "pach=[8,8,8]")
+    assert code == 1
+    assert "Did you mean patch?" in text
     code, text = run_cli(monkeypatch, capsys, "evaluate", neurons / "test/labels/unseen.h5", neurons / "test/labels/unseen.h5")
     assert code == 0
     assert "adapted rand" in text

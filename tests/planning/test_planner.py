@@ -243,3 +243,46 @@ def test_any_geometry_gives_a_valid_plan(size, shape, preset):
     assert all(n % d == 0 for n, d in zip(plan.patch, plan.network.divisor, strict=True))
     assert plan.memory.bytes <= plan.machine.memory_gb * 1e9
     assert all(n <= max(e, d) for n, e, d in zip(plan.patch, shape, plan.network.divisor, strict=True))
+
+
+def test_shifts_and_contrast_of_sections_are_the_measured_ones():
+    def effects(**facts):
+        return make_plan(mitochondria(**facts), PRESETS["M"]).augmentation.effects
+
+    size = make_plan(mitochondria(), PRESETS["M"]).working_voxel_size_nm[1]
+    assert effects(shift_nm=None).section_shift.shift_nm == pytest.approx(5 * size)
+    assert effects(shift_nm={"p50": 4.0, "p95": 46.0}).section_shift.shift_nm == 46
+    assert effects(shift_nm={"p50": 4.0, "p95": 4600.0}).section_shift.shift_nm == pytest.approx(17 * size, rel=0.01)
+    assert effects(std_drift=0.2).section_intensity.contrast == 0.4
+    assert effects(std_drift=0.01).section_intensity.contrast == 0.1
+
+
+def test_a_ring_that_falls_on_the_one_before_goes_a_voxel_further_if_that_is_not_far():
+    def offsets(size):
+        return make_plan(fingerprint(voxel_size_nm=size, shape=None), PRESETS["M"]).offsets
+
+    assert [-o[0] for o in offsets((30.0, 6.0, 6.0)) if o[0]] == [1, 2, 4, 8]
+    assert [-o[0] for o in offsets((45.0, 6.0, 6.0)) if o[0]] == [1, 3, 6]
+
+
+def test_a_rare_foreground_weighs_as_much_as_the_rest():
+    blobs = {"solidity": 0.9, "border_fraction": 0.1, "touching_fraction": 0.0}
+    rare, common = (make_plan(fingerprint(**blobs, foreground_fraction=n), PRESETS["M"]) for n in (0.01, 0.3))
+    assert {head.loss for head in rare.heads} == {"dice_balanced_bce"}
+    assert {head.loss for head in common.heads} == {"dice_bce"}
+    assert rare.sampling.foreground_share > common.sampling.foreground_share == 0
+
+
+def test_members_are_all_folds_unless_the_time_is_one_folds():
+    assert make_plan(fingerprint(volumes=5), PRESETS["M"]).folds.members == 5
+    assert make_plan(fingerprint(volumes=5), CPU).folds.members == 1
+    assert make_plan(fingerprint(shape=(600, 600, 600)), PRESETS["M"]).folds.members == 4
+
+
+def test_a_probe_counts_instead_of_the_estimate():
+    machine = PRESETS["M"].replace(memory_scale=3.0)
+    estimated, probed = make_plan(fingerprint(), PRESETS["M"]), make_plan(fingerprint(), machine)
+    assert (estimated.memory.source, probed.memory.source) == ("estimate", "probe")
+    assert probed.sampling.batch < estimated.sampling.batch
+    assert probed.memory.bytes == pytest.approx(3 * probed.why["memory"].numbers["estimate"], rel=1e-6)
+    assert probed.memory.bytes <= 0.9 * 24e9

@@ -89,7 +89,7 @@ def test_a_negative_number_is_refused_with_its_path(name, path):
 
 
 RECORDS = sorted({(name, path[:depth]) for name, path in CASES for depth in range(1, len(path) + 1)}, key=str)
-OPTIONAL = {"machine.seconds", "network.expansion", "network.checkpointing", "inference.window"}
+OPTIONAL = {"machine.memory_scale", "network.expansion", "network.checkpointing", "folds.members", "inference.window"}
 
 
 @pytest.mark.parametrize(
