@@ -6,6 +6,7 @@ import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 from pytc_auto.geometry import Zyx
 from pytc_auto.schema.plan import Network, Precision
@@ -56,7 +57,16 @@ def _run(text: str) -> int:
         next(steps)
     if task["device"] == "cuda":
         return before + torch.cuda.max_memory_reserved()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    """Of this process. Linux' getrusage would count its parent before the start, so its own record is read there."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":
