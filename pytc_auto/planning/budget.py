@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pytc_auto.errors import BudgetError
 from pytc_auto.geometry import Zyx, patch_starts
@@ -36,6 +37,8 @@ REFIT_FROM = 0.25
 REFIT_SHARE = 1 / 3
 """Of all steps."""
 BATCHES = (1, 2, 4, 8)
+LEAST_SAMPLES = MappingProxyType({"cpu": 1, "cuda": 2})
+"""Of an optimizer step; gradients of smaller batches are accumulated. nnU-Net's least batch on a GPU is 2, too."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Budget:
         """Steps and validations for one candidate in the machine's time."""
         machine, network, patch = self.machine, candidate.network, candidate.patch
         channels = self.channels(patch)
-        accumulate = self.by_hand.get("sampling", "accumulate") or 1
+        accumulate = self.by_hand.get("sampling", "accumulate") or math.ceil(LEAST_SAMPLES[machine.device] / batch)
         step = machine.seconds_per_step * relative_work(network, patch, channels, batch * accumulate)
         folds = self.folds(candidate)
         window = choose_window(machine, network, patch, channels)

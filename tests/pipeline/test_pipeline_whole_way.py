@@ -239,3 +239,13 @@ def test_the_command_line_prints_plans_scores_and_errors(monkeypatch, capsys, ne
     assert run_cli(monkeypatch, capsys, "plan", neurons, "--voxel-size", "1,2")[0] == 2
     assert run_cli(monkeypatch, capsys, "train", "cli", "--max-time", "soon")[0] == 2
     assert run_cli(monkeypatch, capsys, "train", "cli", "--fold", "x")[0] == 2
+
+
+@pytest.mark.parametrize("kind", ["resenc", "mednext"])
+def test_every_kind_of_network_goes_the_whole_way(neurons, tmp_path, quick, kind):
+    planned = pytc_auto.plan(neurons / "train", [f"network.kind={kind}"], name=kind, runs=tmp_path)
+    assert planned.plan.network.kind == kind
+    trained = pytc_auto.train(kind, runs=tmp_path)
+    assert trained.scores[0]["voi"] >= 0
+    (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=trained.run.model, out=tmp_path / "seg")
+    assert open_segmentation(out).shape == (24, 28, 36)

@@ -286,3 +286,11 @@ def test_a_probe_counts_instead_of_the_estimate():
     assert probed.sampling.batch < estimated.sampling.batch
     assert probed.memory.bytes == pytest.approx(3 * probed.why["memory"].numbers["estimate"], rel=1e-6)
     assert probed.memory.bytes <= 0.9 * 24e9
+
+
+def test_a_gpu_that_holds_one_patch_accumulates_two():
+    small = PRESETS["M"].replace(memory_gb=5.0)
+    plan = make_plan(fingerprint(shape=(600, 600, 600)), small)
+    assert (plan.sampling.batch, plan.sampling.accumulate) == (1, 2)
+    assert make_plan(fingerprint(shape=(600, 600, 600)), PRESETS["M"]).sampling.accumulate == 1
+    assert make_plan(fingerprint(), CPU).sampling.accumulate == 1
