@@ -13,6 +13,8 @@ from pytc_auto.geometry import Zyx, ZyxFloat, zyx
 
 LEAST_POOLED_AXIS = 32
 LEAST_BOTTLENECK = 6
+LEAST_HALVED = 4
+"""Where no axis is long enough, so that there would be a single stage."""
 MOST_STAGES = 6
 
 
@@ -55,18 +57,20 @@ def choose_topology(
 
 
 def _strides(voxel_size_nm: ZyxFloat, patch: Zyx, stages: int) -> list[Zyx]:
+    """Strides of as many stages as the patch has room for; two at least, as a decoder needs them."""
     spacing, size = list(voxel_size_nm), list(patch)
-    poolable = [n >= LEAST_POOLED_AXIS for n in patch]
     strides: list[Zyx] = [(1, 1, 1)]
     while len(strides) < stages:
-        axes = [i for i in range(3) if poolable[i] and size[i] % 2 == 0 and size[i] // 2 >= LEAST_BOTTLENECK]
-        finest = min((spacing[i] for i in axes), default=0.0)
-        axes = [i for i in axes if spacing[i] < 2 * finest]
-        if not axes:
+        poolable = [patch[i] >= LEAST_POOLED_AXIS and n % 2 == 0 and n // 2 >= LEAST_BOTTLENECK for i, n in enumerate(size)]
+        if not any(poolable) and len(strides) == 1:
+            poolable = [n % 2 == 0 and n >= LEAST_HALVED for n in size]
+        elif not any(poolable):
             break
-        strides.append(zyx([2 if i in axes else 1 for i in range(3)]))
-        spacing = [s * n for s, n in zip(spacing, strides[-1], strict=True)]
-        size = [s // n for s, n in zip(size, strides[-1], strict=True)]
+        finest = min((s for s, pooled in zip(spacing, poolable, strict=True) if pooled), default=0.0)
+        stride = [2 if pooled and s < 2 * finest else 1 for s, pooled in zip(spacing, poolable, strict=True)]
+        strides.append(zyx(stride))
+        spacing = [s * n for s, n in zip(spacing, stride, strict=True)]
+        size = [n // s for n, s in zip(size, stride, strict=True)]
     return strides
 
 
