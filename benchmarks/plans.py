@@ -9,6 +9,7 @@ The self-made plan is made once for the time; every variant changes it by hand a
     banis       a cube of as many voxels, strides of 2, six affinities (1 and 10 voxels), no erosion
     no-erosion  the plan without eroded borders
     voxels      offsets in voxels, those of Lee et al. 2017: z 2, 3, 4 and y, x 3, 9, 27
+    lsd         local shape descriptors learned beside the affinities (Sheridan et al. 2022)
     cube        a cube of as many voxels, kernels of 3 and strides of 2 on every axis
 
 The row is appended to results.md beside this file. A run that was interrupted resumes.
@@ -178,6 +179,7 @@ VARIANTS: dict[str, Any] = {
     "banis": _banis,
     "no-erosion": lambda *_: {"labels.erode_nm": 0},
     "voxels": lambda *_: {"heads.0.offsets": _offsets(LEE_2017)},
+    "lsd": lambda *_: {"auxiliary": "[{kind:lsd,sigma_nm:100,loss:mse,weight:1}]"},
     "cube": _cube,
 }
 

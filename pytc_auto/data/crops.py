@@ -27,7 +27,7 @@ MOST_DRAWS = 100
 
 
 class TargetTensors(TypedDict):
-    """A target as tensors, (K, Z, Y, X): values uint8, mask bool."""
+    """A target as tensors, (K, Z, Y, X): values uint8, float32 of descriptors; mask bool."""
 
     values: torch.Tensor
     mask: torch.Tensor
@@ -80,7 +80,7 @@ class CropDataset(Dataset[CropTensors]):
             crop.labels_zyx,
             crop.unlabeled_zyx,
             labels=plan.labels,
-            heads=plan.heads,
+            heads=plan.learned,
             voxel_size_nm=plan.working_voxel_size_nm,
         )
         return _as_tensors(crop, targets)

@@ -152,9 +152,10 @@ class Predictor:
     def _forward(self, patch_nczyx: torch.Tensor) -> torch.Tensor:
         """The members' mean logits, float32."""
         patch_nczyx = _channels_last(patch_nczyx) if torch.device(self.device).type == "cpu" else patch_nczyx.contiguous()
-        logits = self.networks[0](patch_nczyx).float()
+        predicted = self.plan.channels
+        logits = self.networks[0](patch_nczyx)[:, :predicted].float()
         for network in self.networks[1:]:
-            logits = logits + network(patch_nczyx).float()
+            logits = logits + network(patch_nczyx)[:, :predicted].float()
         return logits / len(self.networks) if len(self.networks) > 1 else logits
 
 

@@ -18,7 +18,7 @@ def build_network(plan: Plan) -> nn.Module:
     """The network of a plan with fresh weights, drawn from torch's global generator.
 
     Returns:
-        (N, 1, Z, Y, X) float to (N, plan.channels, Z, Y, X) logits, all heads in order.
+        (N, 1, Z, Y, X) float to (N, plan.outputs, Z, Y, X) logits, all heads in order, then what is learned beside them.
 
     Raises:
         PlanError: The topology cannot be built, or leaves one voxel of the patch, which cannot be normalized.
@@ -30,7 +30,7 @@ def build_network(plan: Plan) -> nn.Module:
             f"network: patch {list(plan.patch)} is a single voxel at the coarsest stage, which instance normalization sets to 0. "
             f"Remove the last stage (stride {last}), or use a patch of at least {[2 * n for n in plan.patch]}"
         )
-    return build_from(plan.network, plan.channels)
+    return build_from(plan.network, plan.outputs)
 
 
 def build_from(network: Network, channels: int) -> nn.Module:

@@ -209,9 +209,9 @@ def _plan_for_this_machine(fingerprint: Fingerprint, max_seconds: float | None, 
     decided = make(fingerprint, machine)
     for _ in range(MOST_REPLANS):
         batch = decided.sampling.batch
-        work = relative_work(decided.network, decided.patch, decided.channels, batch)
+        work = relative_work(decided.network, decided.patch, decided.outputs, batch)
         timed = seconds_per_step(
-            decided.network, decided.channels, decided.patch, batch=batch, precision=decided.precision, device=where
+            decided.network, decided.outputs, decided.patch, batch=batch, precision=decided.precision, device=where
         )
         if abs(timed / work / machine.seconds_per_step - 1) < SETTLED:
             break
@@ -234,13 +234,13 @@ def _probed(decided: Plan, fingerprint: Fingerprint, make: Callable[..., Plan], 
         machine, batch = decided.machine, decided.sampling.batch
         found = step_bytes(
             decided.network,
-            decided.channels,
+            decided.outputs,
             decided.patch,
             batch=batch,
             precision=decided.precision,
             device=machine.device,
         )
-        estimate = memory_bytes(decided.network, decided.patch, decided.channels, batch)
+        estimate = memory_bytes(decided.network, decided.patch, decided.outputs, batch)
         room = PROBED_SHARE * machine.memory_gb * 1e9
         told = "ran out of memory" if found is None else f"takes {found / 1e9:.2f} GB"
         say(f"Probe: patch {'×'.join(map(str, decided.patch))}, batch {batch} {told} (estimate {estimate / 1e9:.2f} GB)")

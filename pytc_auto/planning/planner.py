@@ -33,11 +33,13 @@ from pytc_auto.schema.plan import (
     Optimizer,
     Plan,
     Sampling,
+    ShapeHead,
 )
 
 RARE_CLASS = 0.05
 FOREGROUND_SHARE = 0.5
 LEAST_EXTENT = 16
+NO_AUXILIARY: Sequence[ShapeHead] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,10 @@ def _choose_patch(ground: _Ground) -> tuple[Schedule, Decision[Zyx]]:
     patches = list(family.patches(wanted_nm)) if given is None else [given]
     budget = Budget(
         ground.machine,
-        channels=lambda patch: sum(head.channels for head in by_hand.applied("heads", _heads(ground, patch).value)),
+        channels=lambda patch: sum(
+            head.channels
+            for head in (*by_hand.applied("heads", _heads(ground, patch).value), *by_hand.applied("auxiliary", NO_AUXILIARY))
+        ),
         folds=lambda made: by_hand.applied("folds", choose_folds(ground.fingerprint, ground.labelled, made.patch).value),
         extent=ground.labelled,
         by_hand=by_hand,
@@ -171,6 +176,7 @@ def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None
         "precision", Decision(machine.precision, "precision.fastest", {"device": machine.device, "source": machine.source})
     )
     heads = decided.add("heads", _heads(ground, patch))
+    decided.add("auxiliary", Decision(NO_AUXILIARY, "auxiliary.none", {}))
     channels = sum(head.channels for head in heads)
     order = _symmetries(ground, fit, heads)
     sampling = decided.add("sampling", _sampling(ground, fit))

@@ -33,6 +33,8 @@ def disagreements(values: Mapping[str, Any], fields: Collection[str], undecided:
         faults += _patch(patch, given("network"), given("heads"))
     if (heads := given("heads")) is not None:
         faults += _heads(heads, given("labels"), given("decoder"))
+    if given("auxiliary") and (labels := given("labels")) is not None and labels.kind == "classes":
+        faults.append("auxiliary: shape descriptors are of instances, labels are of kind classes. Use []")
     if (why := given("why")) is not None:
         faults += _why(why, fields, undecided)
     return faults

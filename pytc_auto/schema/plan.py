@@ -18,8 +18,8 @@ Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
 
 
-UNDECIDED = ("format_version", "name", "machine", "voxel_size_nm", "why")
-"""Fields of a plan that are given, not decided."""
+UNDECIDED = ("format_version", "name", "machine", "voxel_size_nm", "auxiliary", "why")
+"""Fields of a plan that need no reason: they are given, or may be left out."""
 
 
 class Machine(Part):
@@ -146,6 +146,20 @@ class ClassHead(Part):
     def channels(self) -> int:
         """Output channels."""
         return len(self.class_weights)
+
+
+class ShapeHead(Part):
+    """lsd: local shape descriptors. Learned beside the heads because that makes them better, and never predicted."""
+
+    kind: Literal["lsd"]
+    sigma_nm: PositiveFloat = Field(description="of the Gaussian around each voxel")
+    loss: Literal["mse"]
+    weight: PositiveFloat
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return 10
 
 
 Head = Annotated[AffinityHead | BinaryHead | ClassHead, Field(discriminator="kind")]
@@ -315,6 +329,7 @@ class Plan(Document):
     network: Network
     precision: Precision
     heads: list[Head] = Field(min_length=1)
+    auxiliary: list[ShapeHead] = Field([], description="learned beside the heads, never predicted")
     sampling: Sampling
     augmentation: Augmentation
     optimizer: Optimizer
@@ -337,8 +352,18 @@ class Plan(Document):
 
     @property
     def channels(self) -> int:
-        """Output channels of the network: all heads, in order."""
+        """Channels of a prediction: all heads, in order."""
         return sum(head.channels for head in self.heads)
+
+    @property
+    def learned(self) -> list[Head | ShapeHead]:
+        """The heads and what is learned beside them, in the order of the network's output."""
+        return [*self.heads, *self.auxiliary]
+
+    @property
+    def outputs(self) -> int:
+        """Output channels of the network; a prediction is the first of them."""
+        return sum(head.channels for head in self.learned)
 
     @property
     def offsets(self) -> list[Zyx]:

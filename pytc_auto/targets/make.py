@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.geometry import ZyxFloat, zyx
-from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead, ClassLabels, Head, InstanceLabels
+from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead, ClassLabels, Head, InstanceLabels, ShapeHead
 from pytc_auto.targets.affinities import affinities_from_labels, affinity_mask
 from pytc_auto.targets.boundary import boundary_from_labels, boundary_mask
 from pytc_auto.targets.erosion import erode_borders
 from pytc_auto.targets.foreground import foreground_from_labels
 from pytc_auto.targets.labels import class_indices, instances_in_crop
 from pytc_auto.targets.neighbors import BoolArray
+from pytc_auto.targets.shape_descriptors import shape_descriptors
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Target:
 
     Attributes:
         values_kzyx: uint8. Affinity and binary heads: (K, Z, Y, X) of 0 and 1; class heads: (1, Z, Y, X) of class indices.
+            Descriptors: float32, (10, Z, Y, X), known inside of objects only.
         mask_kzyx: bool, the same shape; False where the value is not known.
     """
 
-    values_kzyx: npt.NDArray[np.uint8]
+    values_kzyx: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
     mask_kzyx: BoolArray
 
 
@@ -47,7 +49,7 @@ def make_targets(
     unlabeled_zyx: BoolArray,
     *,
     labels: InstanceLabels | ClassLabels,
-    heads: Sequence[Head],
+    heads: Sequence[Head | ShapeHead],
     voxel_size_nm: ZyxFloat,
 ) -> list[Target]:
     """Make the targets of a crop, in the order of the heads.
@@ -99,9 +101,16 @@ def _classes(crop: _Crop, _: ClassHead) -> Target:
     return Target(crop.labels_zyx.astype(np.uint8)[None], ~crop.unlabeled_zyx[None])
 
 
+def _shape(crop: _Crop, head: ShapeHead) -> Target:
+    values = shape_descriptors(crop.labels_zyx, crop.voxel_size_nm, head.sigma_nm)
+    known = (crop.labels_zyx != 0) & ~crop.unlabeled_zyx
+    return Target(values, np.broadcast_to(known, values.shape).copy())
+
+
 TARGETS: dict[str, Callable[[_Crop, Any], Target]] = {
     "affinities": _affinities,
     "foreground": _foreground,
     "boundary": _boundary,
     "classes": _classes,
+    "lsd": _shape,
 }

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pytc_auto.schema.plan import ClassHead, Head
+from pytc_auto.schema.plan import ClassHead, Head, ShapeHead
 
 LEAST_SHARE = 0.05
 SMOOTH = 1e-5
@@ -76,13 +76,19 @@ def _soft_dice(probabilities: Tensor, values: Tensor) -> Tensor:
     return 1 - ((2 * common + SMOOTH) / (total + SMOOTH)).mean()
 
 
-_BINARY: MappingProxyType[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
-    {"balanced_bce": balanced_bce, "dice_bce": dice_bce, "dice_balanced_bce": dice_balanced_bce}
+def mse(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
+    """Mean squared error of the sigmoid over the known voxels."""
+    wrong = (torch.sigmoid(logits_nkzyx.float()) - values_nkzyx) ** 2 * mask_nkzyx
+    return wrong.sum() / mask_nkzyx.sum().clamp(min=1)
+
+
+_BY_NAME: MappingProxyType[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
+    {"balanced_bce": balanced_bce, "dice_bce": dice_bce, "dice_balanced_bce": dice_balanced_bce, "mse": mse}
 )
 
 
-def head_loss(head: Head, logits: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def head_loss(head: Head | ShapeHead, logits: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     """The loss of one head, as its plan names it."""
     if isinstance(head, ClassHead):
         return dice_ce(logits, values, mask, head.class_weights)
-    return _BINARY[head.loss](logits, values, mask)
+    return _BY_NAME[head.loss](logits, values, mask)

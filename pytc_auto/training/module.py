@@ -39,9 +39,9 @@ class ConnectomicsModule(pl.LightningModule):
 
     def training_step(self, batch: Mapping[str, Any], _index: int) -> Tensor:
         """Weighted sum of the heads' losses."""
-        logits = self.network(batch["image"]).split([head.channels for head in self.plan.heads], dim=1)
+        logits = self.network(batch["image"]).split([head.channels for head in self.plan.learned], dim=1)
         loss = torch.zeros((), device=self.device)
-        for head, part, target in zip(self.plan.heads, logits, batch["targets"], strict=True):
+        for head, part, target in zip(self.plan.learned, logits, batch["targets"], strict=True):
             value = head_loss(head, part, target["values"], target["mask"])
             self.log(f"train/{head.kind}", value.detach(), prog_bar=True)
             loss = loss + head.weight * value

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
+from safetensors.numpy import load_file
 from tests_pipeline import SIZE, write
 
 import pytc_auto
@@ -249,3 +250,13 @@ def test_every_kind_of_network_goes_the_whole_way(neurons, tmp_path, quick, kind
     assert trained.scores[0]["voi"] >= 0
     (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=trained.run.model, out=tmp_path / "seg")
     assert open_segmentation(out).shape == (24, 28, 36)
+
+
+def test_what_is_learned_beside_the_heads_is_not_predicted(neurons, tmp_path, quick):
+    shape = "auxiliary=[{kind:lsd,sigma_nm:60,loss:mse,weight:0.5}]"
+    plan = pytc_auto.plan(neurons / "train", [shape], name="lsd", runs=tmp_path).plan
+    assert plan.outputs == plan.channels + 10
+    model = pytc_auto.train("lsd", runs=tmp_path).run.model
+    assert any(tensor.shape[0] == plan.outputs for tensor in load_file(model / "fold_0.safetensors").values())
+    (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=model, out=tmp_path / "seg", keep_predictions=True)
+    assert zarr.open_array(out / "0", mode="r").shape == (plan.channels, 24, 28, 36)

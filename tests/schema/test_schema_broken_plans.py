@@ -14,6 +14,7 @@ from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.plan import Plan
 
 COMPACT = {"solidity": 0.9, "border_fraction": 0.1, "foreground_fraction": 0.2, "touching_fraction": 0.0}
+SHAPE = {"kind": "lsd", "sigma_nm": 100.0, "loss": "mse", "weight": 1.0}
 PLANS = {
     "neurons": make_plan(fingerprint(), CPU),
     "classes": make_plan(mitochondria(), CPU),
@@ -89,7 +90,15 @@ def test_a_negative_number_is_refused_with_its_path(name, path):
 
 
 RECORDS = sorted({(name, path[:depth]) for name, path in CASES for depth in range(1, len(path) + 1)}, key=str)
-OPTIONAL = {"machine.memory_scale", "network.expansion", "network.checkpointing", "folds.members", "inference.window"}
+OPTIONAL = {
+    "auxiliary",
+    "why.auxiliary",
+    "machine.memory_scale",
+    "network.expansion",
+    "network.checkpointing",
+    "folds.members",
+    "inference.window",
+}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +121,7 @@ def test_a_wrong_effect_is_refused(effect):
     )
 
 
-@pytest.mark.parametrize("field", [name for name in RAW["neurons"]["why"] if "." not in name])
+@pytest.mark.parametrize("field", [name for name in RAW["neurons"]["why"] if name != "auxiliary"])
 def test_a_decision_without_a_reason_is_refused_with_what_to_write(field):
     (line,) = refused(changed(RAW["neurons"], ("why", field), lambda holder, key: holder.pop(key)))
     assert line == f"plan.yaml: why.{field}: why has no entry for {field}. Add {field}: {{rule: by hand, numbers: {{}}}}"
@@ -152,6 +161,8 @@ def test_faults_of_fields_and_between_fields_are_told_at_once():
         ("neurons", ("decoder", "kinds"), ["seeded"], "decoder.kinds: seeded reads boundary and foreground"),
         ("classes", ("heads", 0, "class_weights"), [1, 1, 1], "heads.0.class_weights: has 3 values, labels.values has 2"),
         ("classes", ("labels", "values"), {0: "a"}, "labels.classes.values"),
+        ("classes", ("auxiliary",), [SHAPE], "auxiliary: shape descriptors are of instances, labels are of kind classes. Use []"),
+        ("neurons", ("auxiliary",), [{**SHAPE, "sigma_nm": -1}], "auxiliary.0.sigma_nm: Input should be greater than 0 (got -1)"),
     ],
 )
 def test_contradictions_name_the_field_and_the_fix(name, path, value, message):

@@ -3,7 +3,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from pytc_auto.errors import DataError
-from pytc_auto.schema.plan import Head, Labels
+from pytc_auto.schema.plan import Head, Labels, ShapeHead
 from pytc_auto.targets.make import TARGETS, make_targets
 
 SHAPE = (6, 7, 8)
@@ -20,7 +20,7 @@ def targets(raw, unlabeled, labels, *heads):
         raw,
         unlabeled,
         labels=TypeAdapter(Labels).validate_python(labels),
-        heads=[TypeAdapter(Head).validate_python(h) for h in heads],
+        heads=[TypeAdapter(Head | ShapeHead).validate_python(h) for h in heads],
         voxel_size_nm=SIZE,
     )
 
@@ -87,5 +87,17 @@ def test_classes_are_indices():
 
 
 def test_every_kind_of_head_has_a_target():
-    kinds = {k for part in Head.__origin__.__args__ for k in part.model_fields["kind"].annotation.__args__}
+    kinds = {k for part in (*Head.__origin__.__args__, ShapeHead) for k in part.model_fields["kind"].annotation.__args__}
     assert kinds == set(TARGETS)
+
+
+def test_shape_descriptors_are_known_inside_of_labeled_objects():
+    raw, unlabeled = two_that_touch(), np.zeros(SHAPE, bool)
+    unlabeled[2] = True
+    head = {"kind": "lsd", "sigma_nm": 12.0, "loss": "mse", "weight": 1.0}
+    (got,) = targets(raw, unlabeled, instances(4.0), head)
+    assert got.values_kzyx.shape == got.mask_kzyx.shape == (10, *SHAPE)
+    assert got.values_kzyx.dtype == np.float32
+    np.testing.assert_array_equal(got.mask_kzyx[7], (raw > 0) & ~unlabeled)
+    assert got.values_kzyx[2, 0, 0, 1] > 0.5 > got.values_kzyx[2, 0, 0, 3]
+    assert 0 <= got.values_kzyx.min() <= got.values_kzyx.max() <= 1

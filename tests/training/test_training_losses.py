@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pytc_auto.schema.plan import ClassHead
-from pytc_auto.training.losses import balanced_bce, dice_bce, dice_ce, head_loss
+from pytc_auto.training.losses import balanced_bce, dice_balanced_bce, dice_bce, dice_ce, head_loss, mse
 from pytc_auto.training.module import learning_rate_factor
 
 SHAPE = (1, 2, 3, 4, 5)
@@ -36,7 +36,7 @@ def test_a_rare_value_weighs_ten_times_at_most():
     assert float(loss) == pytest.approx(100 * 10 / 1000, rel=1e-3)
 
 
-@pytest.mark.parametrize("loss", [balanced_bce, dice_bce])
+@pytest.mark.parametrize("loss", [balanced_bce, dice_bce, dice_balanced_bce, mse])
 def test_masked_voxels_change_nothing(loss):
     logits, values = sample()
     mask = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1)) < 0.7
@@ -89,3 +89,22 @@ def test_learning_rate_warms_up_and_falls():
     assert max(rates) == rates[10] == 1.0
     assert rates[100] == pytest.approx(0.01)
     assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+def test_a_rare_foreground_weighs_more_when_balanced():
+    values = torch.zeros(1, 1, 10, 10, 10, dtype=torch.uint8)
+    values[0, 0, 0, 0] = 1
+    mask = torch.ones_like(values, dtype=torch.bool)
+    missed = torch.full(values.shape, -3.0)
+    assert float(dice_balanced_bce(missed, values, mask)) > 2 * float(dice_bce(missed, values, mask)) - 1
+    assert float(dice_balanced_bce(missed, values, mask) - balanced_bce(missed, values, mask)) == pytest.approx(
+        float(dice_bce(missed, values, mask) - torch.nn.functional.binary_cross_entropy_with_logits(missed, values.float())),
+        abs=1e-6,
+    )
+
+
+def test_mse_by_hand():
+    logits = torch.tensor([0.0, 0.0, 100.0, -100.0]).reshape(1, 1, 1, 1, 4)
+    values = torch.tensor([0.5, 1.0, 0.0, 0.7]).reshape(1, 1, 1, 1, 4)
+    mask = torch.tensor([True, True, True, False]).reshape(1, 1, 1, 1, 4)
+    assert float(mse(logits, values, mask)) == pytest.approx((0 + 0.25 + 1) / 3)
