@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pytc_auto.augment.crop import Image
-from pytc_auto.geometry import ZyxFloat, anisotropy, cutting_axis
-from pytc_auto.schema.plan import Blur
-
-SECTIONS_FROM = 1.5
-"""From this anisotropy on, sections are blurred each by itself."""
+from pytc_auto.augment.place import Place
+from pytc_auto.geometry import ZyxFloat
+from pytc_auto.schema.augmentation import Blur
 
 
-def draw_blur(effect: Blur, voxel_size_nm: ZyxFloat, rng: np.random.Generator) -> ZyxFloat | None:
+def draw_blur(effect: Blur, place: Place, rng: np.random.Generator) -> ZyxFloat | None:
     """Draw a sigma up to ``sigma_nm``.
 
     Returns:
@@ -20,9 +18,13 @@ def draw_blur(effect: Blur, voxel_size_nm: ZyxFloat, rng: np.random.Generator) -
     """
     if rng.random() >= effect.probability:
         return None
-    sigma_nm = rng.uniform(0, effect.sigma_nm)
-    flat = cutting_axis(voxel_size_nm) if anisotropy(voxel_size_nm) >= SECTIONS_FROM else None
-    z, y, x = (0.0 if i == flat else float(sigma_nm / s) for i, s in enumerate(voxel_size_nm))
+    sigma = place.voxels(rng.uniform(0, effect.sigma_nm))
+    return in_plane(sigma, place) if place.sectioned else sigma
+
+
+def in_plane(sigma: ZyxFloat, place: Place) -> ZyxFloat:
+    """The same with 0 along the cutting axis."""
+    z, y, x = (0.0 if i == place.axis else s for i, s in enumerate(sigma))
     return z, y, x
 
 

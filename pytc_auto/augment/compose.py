@@ -1,26 +1,28 @@
 """All effects of a crop: drawn first, so that as much is read as they need, then applied.
 
-The order is symmetry, affine, section shift, gray values, section intensity, missing section, blur, noise.
+The order is symmetry, affine and elastic deformation, section shift, dropped section, copied objects, gray values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from pytc_auto.augment.affine import Matrix, affine_margin, apply_affine, draw_affine
-from pytc_auto.augment.blur import apply_blur, draw_blur
+from pytc_auto.augment.affine import draw_affine
+from pytc_auto.augment.copy_paste import PasteDraw, apply_copy_paste, draw_copy_paste
 from pytc_auto.augment.crop import Crop, Image
-from pytc_auto.augment.gray_values import GrayDraw, apply_gray_values, draw_gray_values
-from pytc_auto.augment.missing_section import MissingDraw, apply_missing_section, draw_missing_section
-from pytc_auto.augment.noise import NoiseDraw, apply_noise, draw_noise
-from pytc_auto.augment.section_intensity import SectionGrayDraw, apply_section_intensity, draw_section_intensity
+from pytc_auto.augment.dropped_section import DroppedDraw, apply_dropped_section, draw_dropped_section, dropped_margin
+from pytc_auto.augment.effects import GRAY_EFFECTS
+from pytc_auto.augment.elastic import draw_elastic
+from pytc_auto.augment.place import Place
 from pytc_auto.augment.section_shift import ShiftDraw, apply_section_shift, draw_section_shift, shift_margin
 from pytc_auto.augment.symmetry import apply_symmetry, draw_symmetry
-from pytc_auto.geometry import Box, Symmetry, Zyx, ZyxFloat, zyx
-from pytc_auto.schema.plan import Augmentation, Effects
+from pytc_auto.augment.warp import Warp, apply_warp, warp_margin
+from pytc_auto.geometry import Box, Symmetry, Zyx, ZyxFloat, cutting_axis, zyx
+from pytc_auto.schema.augmentation import Augmentation, Effects
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,33 @@ class Draw:
 
     Attributes:
         patch: Shape of the result.
-        blur: Sigma in voxels, z, y, x.
+        gray: Effects on gray values that happen, by name, in order.
     """
 
     patch: Zyx
     symmetry: Symmetry
-    affine: Matrix | None
-    section_shift: ShiftDraw | None
-    gray_values: GrayDraw | None
-    section_intensity: SectionGrayDraw | None
-    missing_section: MissingDraw | None
-    blur: ZyxFloat | None
-    noise: NoiseDraw | None
+    warp: Warp | None = None
+    section_shift: ShiftDraw | None = None
+    dropped_section: DroppedDraw | None = None
+    copy_paste: tuple[PasteDraw, ...] | None = None
+    gray: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def before_drop(self) -> Zyx:
+        """Shape from which a section is dropped."""
+        return _wider(self.patch, dropped_margin(self.dropped_section)) if self.dropped_section else self.patch
+
+    @property
+    def before_shift(self) -> Zyx:
+        """Shape in which sections are shifted."""
+        inner = self.before_drop
+        return _wider(inner, shift_margin(self.section_shift, inner)) if self.section_shift else inner
+
+    @property
+    def before_warp(self) -> Zyx:
+        """Shape that is deformed."""
+        inner = self.before_shift
+        return _wider(inner, warp_margin(self.warp, inner)) if self.warp else inner
 
 
 def draw_effects(
@@ -60,26 +77,26 @@ def draw_effects(
         rng: The only source of randomness.
     """
     effects: Effects = augmentation.effects
+    symmetry = draw_symmetry(symmetries, rng)
+    place = Place(patch, voxel_size_nm, symmetry.axes.index(cutting_axis(voxel_size_nm)))
+    matrix = draw_affine(effects.affine, place, rng) if effects.affine else None
+    elastic = draw_elastic(effects.elastic, place, rng) if effects.elastic else None
+    named = ((name, getattr(effects, name)) for name in GRAY_EFFECTS)
+    drawn = ((name, GRAY_EFFECTS[name].draw(effect, place, rng)) for name, effect in named if effect is not None)
     return Draw(
         patch=patch,
-        symmetry=draw_symmetry(symmetries, rng),
-        affine=draw_affine(effects.affine, voxel_size_nm, rng) if effects.affine else None,
-        section_shift=draw_section_shift(effects.section_shift, patch, voxel_size_nm, rng) if effects.section_shift else None,
-        gray_values=draw_gray_values(effects.intensity, rng) if effects.intensity else None,
-        section_intensity=draw_section_intensity(effects.section_intensity, patch, voxel_size_nm, rng)
-        if effects.section_intensity
-        else None,
-        missing_section=draw_missing_section(effects.missing_section, patch, voxel_size_nm, rng)
-        if effects.missing_section
-        else None,
-        blur=draw_blur(effects.blur, voxel_size_nm, rng) if effects.blur else None,
-        noise=draw_noise(effects.noise, rng) if effects.noise else None,
+        symmetry=symmetry,
+        warp=Warp(matrix, elastic) if matrix is not None or elastic is not None else None,
+        section_shift=draw_section_shift(effects.section_shift, place, rng) if effects.section_shift else None,
+        dropped_section=draw_dropped_section(effects.dropped_section, place, rng) if effects.dropped_section else None,
+        copy_paste=draw_copy_paste(effects.copy_paste, place, rng) if effects.copy_paste else None,
+        gray=tuple((name, draw) for name, draw in drawn if draw is not None),
     )
 
 
 def source_box(draw: Draw, box: Box) -> Box:
-    """Give what has to be read for a patch: its box with room for shifted sections and for the corners of a turned patch."""
-    margin = [a + b for a, b in zip(_shift_margin(draw), _affine_margin(draw), strict=True)]
+    """Give what has to be read for a patch: its box with room for what is moved, turned or bent into it."""
+    margin = [(n - k) // 2 for n, k in zip(draw.before_warp, draw.patch, strict=True)]
     return box.grow(draw.symmetry.inverse.permute(margin))
 
 
@@ -99,12 +116,7 @@ def apply_effects(crop: Crop, draw: Draw) -> Crop:
     wanted = source_box(draw, Box.of_shape(draw.patch)).shape
     if crop.shape != wanted:
         raise ValueError(f"the drawn effects need a crop of {wanted} voxels, got {crop.shape}")
-    moved = apply_symmetry(crop, draw.symmetry)
-    if draw.affine is not None:
-        shape = zyx([n + 2 * m for n, m in zip(draw.patch, _shift_margin(draw), strict=True)])
-        moved = apply_affine(moved, draw.affine, shape)
-    if draw.section_shift is not None:
-        moved = apply_section_shift(moved, draw.section_shift)
+    moved = _moved(apply_symmetry(crop, draw.symmetry), draw)
     return moved.with_image(_gray(np.ascontiguousarray(moved.image_zyx), draw))
 
 
@@ -122,28 +134,23 @@ def augment(
     return apply_effects(crop.padded(margin) if any(margin) else crop, draw)
 
 
+def _moved(crop: Crop, draw: Draw) -> Crop:
+    """The effects on image and labels, from the outermost shape to the patch."""
+    if draw.warp is not None:
+        crop = apply_warp(crop, draw.warp, draw.before_shift)
+    if draw.section_shift is not None:
+        crop = apply_section_shift(crop, draw.section_shift, draw.before_drop)
+    if draw.dropped_section is not None:
+        crop = apply_dropped_section(crop, draw.dropped_section, draw.patch)
+    return apply_copy_paste(crop, draw.copy_paste) if draw.copy_paste is not None else crop
+
+
 def _gray(image_zyx: Image, draw: Draw) -> Image:
     """The effects on gray values."""
-    if draw.gray_values is not None:
-        image_zyx = apply_gray_values(image_zyx, draw.gray_values)
-    if draw.section_intensity is not None:
-        image_zyx = apply_section_intensity(image_zyx, draw.section_intensity)
-    if draw.missing_section is not None:
-        image_zyx = apply_missing_section(image_zyx, draw.missing_section)
-    if draw.blur is not None:
-        image_zyx = apply_blur(image_zyx, draw.blur)
-    if draw.noise is not None:
-        image_zyx = apply_noise(image_zyx, draw.noise)
+    for name, drawn in draw.gray:
+        image_zyx = GRAY_EFFECTS[name].apply(image_zyx, drawn)
     return image_zyx
 
 
-def _shift_margin(draw: Draw) -> Zyx:
-    return shift_margin(draw.section_shift) if draw.section_shift else (0, 0, 0)
-
-
-def _affine_margin(draw: Draw) -> Zyx:
-    """Room for the turned patch beyond the one for shifted sections."""
-    if draw.affine is None:
-        return (0, 0, 0)
-    shape = zyx([n + 2 * m for n, m in zip(draw.patch, _shift_margin(draw), strict=True)])
-    return affine_margin(draw.affine, shape)
+def _wider(shape: Zyx, margin: Zyx) -> Zyx:
+    return zyx([n + 2 * m for n, m in zip(shape, margin, strict=True)])

@@ -38,8 +38,11 @@ class Crop:
 
     def inner(self, shape: Zyx) -> Crop:
         """The middle of the crop."""
-        start = [(n - k) // 2 for n, k in zip(self.shape, shape, strict=True)]
-        index = Box.of_shape(shape, start).slices
+        return self.cut(Box.of_shape(shape, [(n - k) // 2 for n, k in zip(self.shape, shape, strict=True)]))
+
+    def cut(self, box: Box) -> Crop:
+        """What lies in a box of the crop."""
+        index = box.slices
         return Crop(self.image_zyx[index], self.labels_zyx[index], self.unlabeled_zyx[index])
 
     def padded(self, margin: Zyx) -> Crop:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytc_auto.augment.crop import Image
-from pytc_auto.schema.plan import GrayValues
+from pytc_auto.augment.place import Place
+from pytc_auto.schema.augmentation import GrayValues
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class GrayDraw:
     gamma: float
 
 
-def draw_gray_values(effect: GrayValues, rng: np.random.Generator) -> GrayDraw | None:
+def draw_gray_values(effect: GrayValues, _place: Place, rng: np.random.Generator) -> GrayDraw | None:
     """Draw each value uniformly about no change; gamma by its logarithm, so that brighter and darker are as likely."""
     if rng.random() >= effect.probability:
         return None

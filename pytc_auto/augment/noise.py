@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytc_auto.augment.crop import Image
-from pytc_auto.schema.plan import Noise
+from pytc_auto.augment.place import Place
+from pytc_auto.schema.augmentation import Noise
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class NoiseDraw:
     seed: int
 
 
-def draw_noise(effect: Noise, rng: np.random.Generator) -> NoiseDraw | None:
+def draw_noise(effect: Noise, _place: Place, rng: np.random.Generator) -> NoiseDraw | None:
     """Draw a sigma up to the plan's; None where the effect does not happen."""
     if rng.random() >= effect.probability:
         return None

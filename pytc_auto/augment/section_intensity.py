@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.augment.crop import Image
-from pytc_auto.geometry import Zyx, ZyxFloat, cutting_axis
-from pytc_auto.schema.plan import SectionGrayValues
+from pytc_auto.augment.place import Place
+from pytc_auto.schema.augmentation import SectionGrayValues
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,13 @@ class SectionGrayDraw:
     brightness: npt.NDArray[np.float32]
 
 
-def draw_section_intensity(
-    effect: SectionGrayValues, shape: Zyx, voxel_size_nm: ZyxFloat, rng: np.random.Generator
-) -> SectionGrayDraw | None:
-    """Draw values for each section of a crop of ``shape``; None where the effect does not happen."""
+def draw_section_intensity(effect: SectionGrayValues, place: Place, rng: np.random.Generator) -> SectionGrayDraw | None:
+    """Draw values for each section; None where the effect does not happen."""
     if rng.random() >= effect.probability:
         return None
-    axis = cutting_axis(voxel_size_nm)
-    contrast = 1 + rng.uniform(-effect.contrast, effect.contrast, shape[axis])
-    brightness = rng.uniform(-effect.brightness, effect.brightness, shape[axis])
-    return SectionGrayDraw(axis, contrast.astype(np.float32), brightness.astype(np.float32))
+    contrast = 1 + rng.uniform(-effect.contrast, effect.contrast, place.sections)
+    brightness = rng.uniform(-effect.brightness, effect.brightness, place.sections)
+    return SectionGrayDraw(place.axis, contrast.astype(np.float32), brightness.astype(np.float32))
 
 
 def apply_section_intensity(image_zyx: Image, draw: SectionGrayDraw) -> Image:

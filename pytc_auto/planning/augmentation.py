@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pytc_auto.geometry import ZyxFloat, anisotropy, cutting_axis
 from pytc_auto.planning.decisions import Decision, rounded
-from pytc_auto.schema.fingerprint import Fingerprint, SectionFacts
-from pytc_auto.schema.plan import (
+from pytc_auto.schema.augmentation import (
     Affine,
     Augmentation,
     Blur,
@@ -16,6 +15,7 @@ from pytc_auto.schema.plan import (
     SectionGrayValues,
     SectionShift,
 )
+from pytc_auto.schema.fingerprint import Fingerprint, SectionFacts
 
 ISOTROPIC = 1.5
 FLAT = 3.0

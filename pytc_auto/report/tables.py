@@ -41,7 +41,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str, str, str]]:
     for field, why in plan.why.items():
         value: Any = raw
         for step in field.split("."):
-            value = value[int(step)] if isinstance(value, list) else {str(k): v for k, v in value.items()}[step]
+            value = value[int(step)] if isinstance(value, list) else {str(k): v for k, v in value.items()}.get(step)
         numbers = ", ".join(f"{k} {_rounded(v)}" for k, v in why.numbers.items() if v is not None)
         rows.append((field, short(value), why.rule, numbers))
     return rows

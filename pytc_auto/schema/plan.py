@@ -10,10 +10,10 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from pytc_auto.geometry import Symmetry, Zyx, cutting_axis, symmetry_group, zyx
 from pytc_auto.schema.agreement import disagreements
+from pytc_auto.schema.augmentation import Augmentation, Probability
 from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 
-Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
 
@@ -175,77 +175,6 @@ class Sampling(Part):
     refit_steps: NonNegativeInt = Field(description="steps on all labelled data once the fold has chosen the decoder; 0: none")
     foreground_share: Probability = Field(description="share of crops drawn around a rare or foreground voxel")
     seed: NonNegativeInt
-
-
-class Affine(Part):
-    """Rotation and scaling in nanometers."""
-
-    probability: Probability
-    rotation_degrees: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = Field(description="at most, about z, y, x")
-    scale: NonNegativeFloat = Field(lt=0.5, description="at most this much larger or smaller")
-
-
-class GrayValues(Part):
-    """Contrast, brightness (in standard deviations) and gamma of the whole crop."""
-
-    probability: Probability
-    contrast: NonNegativeFloat
-    brightness: NonNegativeFloat
-    gamma: NonNegativeFloat
-
-
-class Noise(Part):
-    """Gaussian noise; sigma at most, in standard deviations of the data."""
-
-    probability: Probability
-    sigma: NonNegativeFloat
-
-
-class Blur(Part):
-    """Gaussian blur in the plane of the sections (isotropic data: on all axes); sigma at most, in nm."""
-
-    probability: Probability
-    sigma_nm: NonNegativeFloat
-
-
-class SectionGrayValues(Part):
-    """Contrast and brightness drawn for each section along the cutting axis."""
-
-    probability: Probability
-    contrast: NonNegativeFloat
-    brightness: NonNegativeFloat
-
-
-class SectionShift(Part):
-    """One section (slip) or all from one on (step) move in the plane by at most ``shift_nm``."""
-
-    probability: Probability
-    shift_nm: NonNegativeFloat
-
-
-class MissingSection(Part):
-    """A section is blank; probability per section."""
-
-    probability: Probability
-
-
-class Effects(Part):
-    """What is done to a crop, in this order; an effect that is null is off."""
-
-    affine: Affine | None
-    section_shift: SectionShift | None
-    intensity: GrayValues | None
-    section_intensity: SectionGrayValues | None
-    missing_section: MissingSection | None
-    blur: Blur | None
-    noise: Noise | None
-
-
-class Augmentation(Part):
-    """How crops are varied."""
-
-    symmetries: PositiveInt = Field(description="order of the symmetry group: 1, or all that the plan's geometry allows")
-    effects: Effects
 
 
 class Optimizer(Part):

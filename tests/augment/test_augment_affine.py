@@ -2,12 +2,29 @@ import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
 
-from pytc_auto.augment.affine import affine_margin, affine_matrix, apply_affine, draw_affine
+from pytc_auto.augment.affine import affine_margin, draw_affine
+from pytc_auto.augment.affine import affine_matrix as matrix_at
 from pytc_auto.augment.crop import Crop
+from pytc_auto.augment.place import Place
+from pytc_auto.augment.warp import Warp, apply_warp
 from pytc_auto.geometry import zyx
-from pytc_auto.schema.plan import Affine
+from pytc_auto.schema.augmentation import Affine
 
 SIZES = [(10.0, 10.0, 10.0), (20.0, 8.0, 5.0), (6.0, 24.0, 9.0)]
+
+
+def place(voxel_size_nm, shape=(9, 9, 9)):
+    return Place.of(shape, voxel_size_nm)
+
+
+def affine_matrix(angles, scale, voxel_size_nm):
+    return matrix_at(angles, scale, place(voxel_size_nm))
+
+
+def apply_affine(crop, matrix, shape):
+    return apply_warp(crop, Warp(matrix, None), shape)
+
+
 ANGLES = np.deg2rad([40.0, -25.0, 70.0])
 
 
@@ -115,7 +132,7 @@ def test_a_single_section_can_be_turned(make_crop):
 
 def test_the_draw_stays_in_its_limits_and_can_be_replayed():
     effect = Affine(probability=0.5, rotation_degrees=(30, 0, 0), scale=0.1)
-    draws = [draw_affine(effect, (40.0, 5.0, 5.0), np.random.default_rng(i)) for i in range(200)]
+    draws = [draw_affine(effect, place((40.0, 5.0, 5.0)), np.random.default_rng(i)) for i in range(200)]
     happened = [d for d in draws if d is not None]
     assert 70 < len(happened) < 130
     for matrix in happened:
@@ -123,7 +140,7 @@ def test_the_draw_stays_in_its_limits_and_can_be_replayed():
         zoom = np.sqrt(np.linalg.det(matrix))
         assert 1 / 1.1 - 1e-9 <= zoom <= 1 / 0.9 + 1e-9
         assert matrix[1, 1] / zoom >= np.cos(np.deg2rad(30)) - 1e-9
-    again = draw_affine(effect, (40.0, 5.0, 5.0), np.random.default_rng(3))
+    again = draw_affine(effect, place((40.0, 5.0, 5.0)), np.random.default_rng(3))
     assert (again is None) == (draws[3] is None)
     if again is not None:
         np.testing.assert_array_equal(again, draws[3])

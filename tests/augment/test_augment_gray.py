@@ -7,9 +7,11 @@ from scipy.ndimage import gaussian_filter
 from pytc_auto.augment.blur import apply_blur, draw_blur
 from pytc_auto.augment.gray_values import GrayDraw, apply_gray_values, draw_gray_values
 from pytc_auto.augment.noise import NoiseDraw, apply_noise, draw_noise
-from pytc_auto.schema.plan import Blur, GrayValues, Noise
+from pytc_auto.augment.place import Place
+from pytc_auto.schema.augmentation import Blur, GrayValues, Noise
 
 SHAPE = (9, 14, 20)
+ISOTROPIC = Place.of(SHAPE, (6.0, 6.0, 6.0))
 
 
 def rng(seed=0):
@@ -40,7 +42,7 @@ def test_a_constant_crop_stays_finite():
 
 def test_gray_values_are_drawn_within_their_limits():
     effect = GrayValues(probability=0.5, contrast=0.2, brightness=0.3, gamma=0.25)
-    draws = [d for d in (draw_gray_values(effect, rng(i)) for i in range(400)) if d]
+    draws = [d for d in (draw_gray_values(effect, ISOTROPIC, rng(i)) for i in range(400)) if d]
     assert 160 < len(draws) < 240
     for name, low, high in (("contrast", 0.8, 1.2), ("brightness", -0.3, 0.3), ("gamma", 0.8, 1.25)):
         values = [getattr(d, name) for d in draws]
@@ -69,7 +71,7 @@ def test_blur_does_not_fade_the_rim():
 def test_sections_are_blurred_each_by_itself(axis):
     size = [4.0, 5.0, 6.0]
     size[axis] = 40.0
-    sigma = draw_blur(Blur(probability=1.0, sigma_nm=12.0), tuple(size), rng())
+    sigma = draw_blur(Blur(probability=1.0, sigma_nm=12.0), Place.of(SHAPE, tuple(size)), rng())
     assert sigma[axis] == 0
     plane = [i for i in range(3) if i != axis]
     nm = [sigma[i] * size[i] for i in plane]
@@ -83,9 +85,9 @@ def test_sections_are_blurred_each_by_itself(axis):
 
 
 def test_isotropic_data_are_blurred_on_all_axes():
-    sigma = draw_blur(Blur(probability=1.0, sigma_nm=12.0), (6.0, 6.0, 6.0), rng())
+    sigma = draw_blur(Blur(probability=1.0, sigma_nm=12.0), ISOTROPIC, rng())
     assert sigma[0] == sigma[1] == sigma[2] > 0
-    assert draw_blur(Blur(probability=0.0, sigma_nm=12.0), (6.0, 6.0, 6.0), rng()) is None
+    assert draw_blur(Blur(probability=0.0, sigma_nm=12.0), ISOTROPIC, rng()) is None
 
 
 def test_noise_has_its_sigma_and_its_seed(make_crop):
@@ -101,7 +103,7 @@ def test_noise_has_its_sigma_and_its_seed(make_crop):
 
 
 def test_noise_is_drawn_within_its_limit():
-    draws = [d for d in (draw_noise(Noise(probability=0.5, sigma=0.2), rng(i)) for i in range(200)) if d]
+    draws = [d for d in (draw_noise(Noise(probability=0.5, sigma=0.2), ISOTROPIC, rng(i)) for i in range(200)) if d]
     assert 70 < len(draws) < 130
     assert 0.15 < max(d.sigma for d in draws) <= 0.2
     assert len({d.seed for d in draws}) == len(draws)
