@@ -117,7 +117,8 @@ def apply_effects(crop: Crop, draw: Draw) -> Crop:
     if crop.shape != wanted:
         raise ValueError(f"the drawn effects need a crop of {wanted} voxels, got {crop.shape}")
     moved = _moved(apply_symmetry(crop, draw.symmetry), draw)
-    return moved.with_image(_gray(np.ascontiguousarray(moved.image_zyx), draw))
+    image, labels, unlabeled = (np.ascontiguousarray(a) for a in (moved.image_zyx, moved.labels_zyx, moved.unlabeled_zyx))
+    return Crop(_gray(image, draw), labels, unlabeled)
 
 
 def augment(

@@ -45,6 +45,14 @@ class Crop:
         index = box.slices
         return Crop(self.image_zyx[index], self.labels_zyx[index], self.unlabeled_zyx[index])
 
+    def moved_axis(self, source: int, target: int) -> Crop:
+        """The same arrays with one axis in another place."""
+        return Crop(
+            np.moveaxis(self.image_zyx, source, target),
+            np.moveaxis(self.labels_zyx, source, target),
+            np.moveaxis(self.unlabeled_zyx, source, target),
+        )
+
     def padded(self, margin: Zyx) -> Crop:
         """The crop with a margin around it: the image reflected, the labels unlabeled."""
         widths = [(m, m) for m in margin]

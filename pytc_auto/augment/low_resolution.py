@@ -1,4 +1,4 @@
-"""A crop as a coarser microscope would show it, by MONAI."""
+"""A crop as a coarser microscope would show it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,16 @@ def coarse_extent(place: Place, factor: float) -> Zyx:
 
 
 def apply_low_resolution(image_zyx: Image, coarse: Zyx) -> Image:
-    """Average down to the coarse extent, and interpolate back."""
-    from monai.transforms import Resize
+    """Average down to the coarse extent, and interpolate back; an axis that keeps its extent is left alone."""
+    import torch
+    from torch.nn.functional import interpolate
 
-    small = Resize(coarse, mode="area")(image_zyx[None])
-    return np.asarray(Resize(image_zyx.shape, mode="trilinear")(small)[0], np.float32)
+    kept = next((i for i, (n, k) in enumerate(zip(image_zyx.shape, coarse, strict=True)) if n == k), None)
+    image = np.ascontiguousarray(image_zyx if kept is None else np.moveaxis(image_zyx, kept, 0))
+    small = list(coarse) if kept is None else [n for i, n in enumerate(coarse) if i != kept]
+    tensor = torch.from_numpy(image)[None] if kept is not None else torch.from_numpy(image)[None, None]
+    back = interpolate(
+        interpolate(tensor, small, mode="area"), list(tensor.shape[2:]), mode="trilinear" if kept is None else "bilinear"
+    )
+    found: Image = back.numpy().reshape(image.shape)
+    return found if kept is None else np.ascontiguousarray(np.moveaxis(found, 0, kept))

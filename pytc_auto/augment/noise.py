@@ -1,4 +1,4 @@
-"""Gaussian noise, by MONAI."""
+"""Gaussian noise, from torch's generator: MONAI's draws from numpy's old one, which takes several times as long."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def draw_noise(effect: Noise, _place: Place, rng: np.random.Generator) -> NoiseD
 
 
 def apply_noise(image_zyx: Image, draw: NoiseDraw) -> Image:
-    """Add independent noise to each voxel."""
-    from monai.transforms import RandGaussianNoised
+    """Add independent noise to each voxel, of another seed other noise."""
+    import torch
 
-    noise = RandGaussianNoised("image", prob=1.0, std=draw.sigma, sample_std=False)
-    noise.set_random_state(seed=draw.seed)
-    return np.asarray(noise({"image": image_zyx[None]})["image"][0], np.float32)
+    noise = torch.randn(image_zyx.shape, generator=torch.Generator().manual_seed(draw.seed)).numpy()
+    noise *= np.float32(draw.sigma)
+    noise += image_zyx
+    return np.asarray(noise, np.float32)

@@ -235,8 +235,11 @@ def read_reflected(volume: Volume, box: Box) -> Array:
     index = [_reflect(np.arange(a, b), n) for a, b, n in zip(box.start, box.stop, volume.shape, strict=True)]
     start = [int(i.min()) for i in index]
     stop = [int(i.max()) + 1 for i in index]
-    source = volume.read(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
-    return source[np.ix_(*(i - a for i, a in zip(index, start, strict=True)))]
+    found = volume.read(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
+    for axis, (position, first) in enumerate(zip(index, start, strict=True)):
+        if (inside.start[axis], inside.stop[axis]) != (box.start[axis], box.stop[axis]):
+            found = found.take(position - first, axis)
+    return found
 
 
 def _reflect(position: npt.NDArray[np.intp], extent: int) -> npt.NDArray[np.intp]:

@@ -86,8 +86,18 @@ def test_scale_is_for_all_axes_of_isotropic_data_and_for_the_plane_of_sections()
 
 
 @pytest.mark.parametrize("shape", [(7, 9, 12), (8, 11, 6)])
-def test_resampling_equals_scipy(shape, make_crop):
-    matrix = affine_matrix(ANGLES, 1.1, (9.0, 8.0, 7.0))
+@pytest.mark.parametrize(
+    ("angles", "size"),
+    [
+        (ANGLES, (9.0, 8.0, 7.0)),
+        ([0.7, 0.0, 0.0], (40.0, 8.0, 7.0)),
+        ([0.0, -2.0, 0.0], (9.0, 40.0, 7.0)),
+        ([0.0, 0.0, 1.1], (9.0, 8.0, 40.0)),
+    ],
+    ids=["all axes", "about z", "about y", "about x"],
+)
+def test_resampling_equals_scipy(shape, angles, size, make_crop):
+    matrix = affine_matrix(angles, 1.1, size)
     source = zyx([n + 2 * m for n, m in zip(shape, affine_margin(matrix, shape), strict=True)])
     crop = make_crop(source)
     before = crop.image_zyx.copy(), crop.labels_zyx.copy(), crop.unlabeled_zyx.copy()

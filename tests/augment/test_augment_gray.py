@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from monai.transforms import AdjustContrast, ScaleIntensity, ShiftIntensity
 from scipy.ndimage import gaussian_filter
 
 from pytc_auto.augment.blur import apply_blur, draw_blur
@@ -33,6 +34,18 @@ def test_gamma_keeps_the_range_and_the_order(make_crop):
     np.testing.assert_allclose([changed.min(), changed.max()], [image.min(), image.max()], atol=1e-4)
     assert changed.mean() < image.mean() - 0.1
     assert (np.diff(changed.ravel()[np.argsort(image.ravel())]) >= 0).all()
+
+
+@pytest.mark.parametrize("gamma", [0.7, 1.0, 1.6])
+def test_gray_values_are_what_monai_gives(gamma, make_crop):
+    image = make_crop(SHAPE).image_zyx
+    before = image.copy()
+    wanted = AdjustContrast(gamma=gamma)(image[None])
+    wanted = ShiftIntensity(0.4)(ScaleIntensity(minv=None, maxv=None, factor=-0.15)(wanted))[0]
+    got = apply_gray_values(image, GrayDraw(contrast=0.85, brightness=0.4, gamma=gamma))
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, np.asarray(wanted), atol=1e-4)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_a_constant_crop_stays_finite():
