@@ -15,7 +15,8 @@ from pytc_auto.geometry import Zyx
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.fingerprint import Fingerprint
-from pytc_auto.schema.plan import Head, Plan
+from pytc_auto.schema.heads import Head
+from pytc_auto.schema.plan import Plan
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "README.md"

@@ -1,14 +1,15 @@
-"""Predictions averaged over symmetries of the cube, affinities permuted and shifted with the image.
+"""Predictions averaged over symmetries of the cube, affinities permuted and shifted with the image, flow turned with it.
 
 A network sees the image transformed by s. Channel j of an affinity head links voxel w with w + o, o its offset. Under s that
 step becomes q = s(o). If q is the offset of channel k, the transformed prediction's channel k, brought back, is channel j. If -q
 is, the value lies on the partner: channel j at w is the brought-back channel k at w + o; where w + o is outside the patch there
-is none.
+is none. Component i of a flow head's vector is along axis i of the transformed image: component ``axes[i]`` of the plain one,
+negative where that axis is flipped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,11 +49,12 @@ def transform(symmetry: Symmetry, array: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Source:
-    """Channel ``target`` of the plain frame at w is ``channel`` of the brought-back prediction at w + ``shift``."""
+    """Channel ``target`` of the plain frame at w: ``sign`` times ``channel`` of the brought-back prediction at w + ``shift``."""
 
     target: int
     channel: int
-    shift: Zyx
+    shift: Zyx = (0, 0, 0)
+    sign: int = 1
 
     def inner(self, patch: Zyx) -> tuple[Slices, Slices]:
         """Index of the voxels that get a value, and of the values."""
@@ -70,20 +72,27 @@ def channel_sources(plan: Plan, symmetry: Symmetry) -> list[Source]:
     sources: list[Source] = []
     for head in plan.heads:
         first = len(sources)
-        if head.kind != "affinities":
-            sources += [Source(first + i, first + i, (0, 0, 0)) for i in range(head.channels)]
-            continue
-        offsets = [zyx(o) for o in head.offsets]
-        for number, offset in enumerate(offsets):
-            seen = symmetry.offset(offset)
-            back = zyx([-i for i in seen])
-            if seen in offsets:
-                sources.append(Source(first + number, first + offsets.index(seen), (0, 0, 0)))
-            elif back in offsets:
-                sources.append(Source(first + number, first + offsets.index(back), offset))
-            else:
-                raise ValueError(f"{symmetry} turns offset {offset} into {seen}, which no channel has")
+        if head.kind == "affinities":
+            sources += _affinity_sources([zyx(o) for o in head.offsets], symmetry, first)
+        elif head.kind == "flow":
+            turned = enumerate(zip(symmetry.axes, symmetry.flips, strict=True))
+            sources += [Source(first + axis, first + i, sign=-1 if flip else 1) for i, (axis, flip) in turned]
+        else:
+            sources += [Source(first + i, first + i) for i in range(head.channels)]
     return sources
+
+
+def _affinity_sources(offsets: Sequence[Zyx], symmetry: Symmetry, first: int) -> Iterator[Source]:
+    """For the channels of an affinity head, the first of which is channel ``first`` of all."""
+    for number, offset in enumerate(offsets):
+        seen = symmetry.offset(offset)
+        back = zyx([-i for i in seen])
+        if seen in offsets:
+            yield Source(first + number, first + offsets.index(seen))
+        elif back in offsets:
+            yield Source(first + number, first + offsets.index(back), offset)
+        else:
+            raise ValueError(f"{symmetry} turns offset {offset} into {seen}, which no channel has")
 
 
 class SymmetricAverage:
@@ -120,7 +129,7 @@ class SymmetricAverage:
             back = transform(inverse, forward(transform(symmetry, patch_nczyx))[0])
             for source in sources:
                 into, out_of = source.inner(self.patch)
-                total[(source.target, *into)] += back[(source.channel, *out_of)]
+                total[(source.target, *into)].add_(back[(source.channel, *out_of)], alpha=source.sign)
         return total.mul_(self.share)
 
     def _share(self, device: str) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""How logits are stored in a byte, and read back as probabilities."""
+"""How logits are stored in a byte, and read back as probabilities or distances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.schema.plan import Head
+from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead, Head
 
 Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]
@@ -26,17 +26,19 @@ def to_uint8(logits_czyx: Float32, heads: Sequence[Head]) -> UInt8:
         heads: A plan's heads.
 
     Returns:
-        (C, Z, Y, X): round(255 sigmoid(0.2 logit)) for affinities, foreground and boundary; round(255 softmax), over the
-        head's channels, for classes.
+        (C, Z, Y, X): round(255 sigmoid(0.2 logit)) for affinities, foreground, boundary and polarity; round(255 softmax),
+        over the head's channels, for classes; round(127.5 (1 + tanh)) for distances and flow.
 
     Raises:
         ValueError: The heads have another number of channels.
     """
     stored = np.empty(logits_czyx.shape, np.uint8)
     for head, channels in _parts(heads, len(logits_czyx)):
-        if head.kind == "classes":
+        if isinstance(head, ClassHead):
             shares = np.exp(logits_czyx[channels] - logits_czyx[channels].max(axis=0))
             shares /= shares.sum(axis=0)
+        elif isinstance(head, DistanceHead | FlowHead):
+            shares = np.float32(0.5) + np.float32(0.5) * np.tanh(logits_czyx[channels])
         else:
             shares = _sigmoid(np.float32(LOGIT_SCALE) * logits_czyx[channels])
         np.rint(255 * shares, out=stored[channels], casting="unsafe")
@@ -46,19 +48,21 @@ def to_uint8(logits_czyx: Float32, heads: Sequence[Head]) -> UInt8:
 def probabilities(stored_czyx: UInt8, heads: Sequence[Head]) -> Float32:
     """Stored predictions as probabilities: the sigmoid (classes: softmax) of the logits, as near as a byte holds them.
 
+    Distances and flow are no probabilities; they are the tanh of the logits.
+
     Args:
         stored_czyx: (C, Z, Y, X), from ``to_uint8``.
         heads: A plan's heads.
 
     Returns:
-        (C, Z, Y, X), 0 to 1.
+        (C, Z, Y, X), 0 to 1; distances and flow: -1 to 1.
 
     Raises:
         ValueError: The heads have another number of channels.
     """
     read = np.empty(stored_czyx.shape, np.float32)
     for head, channels in _parts(heads, len(stored_czyx)):
-        np.take(_CLASSES if head.kind == "classes" else _BINARY, stored_czyx[channels], out=read[channels])
+        np.take(_table(head), stored_czyx[channels], out=read[channels])
     return read
 
 
@@ -80,6 +84,13 @@ def _sigmoid(logits: Float32) -> Float32:
     return shares.astype(np.float32, copy=False)
 
 
+def _table(head: Head) -> Float32:
+    """The value that each stored byte stands for."""
+    if isinstance(head, ClassHead):
+        return _CLASSES
+    return _SIGNED if isinstance(head, DistanceHead | FlowHead) else _BINARY
+
+
 def _binary_table() -> Float32:
     """Probability for each stored byte of a sigmoid head; 0 and 255 stand for half a step inside."""
     share = np.clip(np.arange(256), 0.5, 254.5) / 255
@@ -90,3 +101,4 @@ def _binary_table() -> Float32:
 
 _BINARY = _binary_table()
 _CLASSES: Float32 = (np.arange(256) / 255).astype(np.float32)
+_SIGNED: Float32 = (np.arange(256) / 127.5 - 1).astype(np.float32)

@@ -12,16 +12,19 @@ from pytc_auto.decoding.decode import decode
 from pytc_auto.io.predictions import probabilities
 from pytc_auto.pipeline.validation import HeldOut, Trial
 from pytc_auto.report.pictures import alike, colors, overlay, side_by_side
-from pytc_auto.schema.plan import ClassHead, Plan
+from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead
+from pytc_auto.schema.plan import Plan
 
 Array = npt.NDArray[Any]
 
 
 def prediction_view(stored_cyx: npt.NDArray[np.uint8], plan: Plan) -> Array:
-    """One section of a prediction as a person wants to see it: the first three affinities, the classes, or the foreground."""
+    """One section of a prediction for a person to see: the first three channels as colors, the classes, or one channel."""
     values = probabilities(stored_cyx[:, None], plan.heads)[:, 0]
     if isinstance(plan.heads[0], ClassHead):
         return colors(values.argmax(0))
+    if isinstance(plan.heads[0], DistanceHead | FlowHead):
+        values = np.float32(0.5) * (1 + values)
     if plan.heads[0].channels >= 3:
         return (255 * values[:3].transpose(1, 2, 0)).astype(np.uint8)
     return values[0]

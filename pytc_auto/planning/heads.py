@@ -9,7 +9,8 @@ from pytc_auto.geometry import Zyx, ZyxFloat, zyx
 from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
-from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead, ClassLabels, Head, InstanceLabels
+from pytc_auto.schema.heads import AffinityHead, BinaryHead, ClassHead, Head
+from pytc_auto.schema.plan import ClassLabels, InstanceLabels
 
 RINGS_NM = (40.0, 120.0, 250.0)
 ROOM_FOR_OFFSET = 4

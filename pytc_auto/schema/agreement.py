@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 from pytc_auto.geometry import AXES, Zyx
 
 if TYPE_CHECKING:
-    from pytc_auto.schema.plan import Decoder, Head, Labels, Network, Why
+    from pytc_auto.schema.heads import Head
+    from pytc_auto.schema.plan import Decoder, Labels, Network, Why
 
 DECODES: Mapping[str, frozenset[str]] = {
     "agglomerate": frozenset({"affinities"}),
     "mutex": frozenset({"affinities"}),
     "seeded": frozenset({"foreground", "boundary"}),
     "argmax": frozenset({"classes"}),
+    "polarity": frozenset({"polarity"}),
 }
 """The heads that each kind of decoder reads."""
+DISTANCES = frozenset({"signed_distance", "skeleton_distance"})
+"""Heads that the seeded decoder reads, too, where a plan has one."""
 
 
 def disagreements(values: Mapping[str, Any], fields: Collection[str], undecided: Collection[str]) -> list[str]:
@@ -67,6 +71,8 @@ def _heads(heads: list[Head], labels: Labels | None, decoder: Decoder | None) ->
             needed, known = sorted(DECODES[kind]), [k for k, reads in DECODES.items() if kinds >= reads]
             told = f"{kind} reads {' and '.join(needed)}, heads has {', '.join(sorted(kinds))}"
             yield f"decoder.kinds: {told}. Use {' or '.join(known) or 'other heads'}"
+    if decoder and "distance_threshold" in decoder.grid and not kinds & DISTANCES:
+        yield "decoder.grid: distance_threshold is of a distance, heads has none. Remove it, or add a signed_distance head"
 
 
 def _why(why: Mapping[str, Why], fields: Collection[str], undecided: Collection[str]) -> Iterator[str]:

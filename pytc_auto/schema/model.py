@@ -13,7 +13,7 @@ class DecoderChoice(Document):
     """The decoder and the parameters that did best on validation data."""
 
     format_version: Literal[1] = 1
-    kind: Literal["agglomerate", "mutex", "seeded", "argmax"]
+    kind: Literal["agglomerate", "mutex", "seeded", "argmax", "polarity"]
     parameters: dict[str, float]
 
 

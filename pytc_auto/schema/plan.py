@@ -13,6 +13,7 @@ from pytc_auto.schema.agreement import disagreements
 from pytc_auto.schema.augmentation import Augmentation, Probability
 from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
+from pytc_auto.schema.heads import Head, ShapeHead
 
 Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
@@ -106,65 +107,6 @@ class Network(Part):
         return self
 
 
-class AffinityHead(Part):
-    """Does voxel v belong to the same instance as v + offset? One channel per offset."""
-
-    kind: Literal["affinities"]
-    offsets: list[tuple[int, int, int]] = Field(min_length=2)
-    loss: Literal["balanced_bce"]
-    weight: PositiveFloat
-
-    @property
-    def channels(self) -> int:
-        """Output channels."""
-        return len(self.offsets)
-
-
-class BinaryHead(Part):
-    """foreground: inside any instance; boundary: within ``width_nm`` of another instance or of background."""
-
-    kind: Literal["foreground", "boundary"]
-    width_nm: NonNegativeFloat = Field(description="of the boundary, across; 0 for foreground")
-    loss: Literal["dice_bce", "dice_balanced_bce"]
-    weight: PositiveFloat
-
-    @property
-    def channels(self) -> int:
-        """Output channels."""
-        return 1
-
-
-class ClassHead(Part):
-    """One channel per class, in the order of the labels' values."""
-
-    kind: Literal["classes"]
-    class_weights: list[PositiveFloat] = Field(min_length=2, description="of the cross entropy")
-    loss: Literal["dice_ce"]
-    weight: PositiveFloat
-
-    @property
-    def channels(self) -> int:
-        """Output channels."""
-        return len(self.class_weights)
-
-
-class ShapeHead(Part):
-    """lsd: local shape descriptors. Learned beside the heads because that makes them better, and never predicted."""
-
-    kind: Literal["lsd"]
-    sigma_nm: PositiveFloat = Field(description="of the Gaussian around each voxel")
-    loss: Literal["mse"]
-    weight: PositiveFloat
-
-    @property
-    def channels(self) -> int:
-        """Output channels."""
-        return 10
-
-
-Head = Annotated[AffinityHead | BinaryHead | ClassHead, Field(discriminator="kind")]
-
-
 class Sampling(Part):
     """What one optimizer step sees, and how many there are."""
 
@@ -224,7 +166,7 @@ class Inference(Part):
 class Decoder(Part):
     """Prediction to segmentation. Each kind's parameters are chosen from the grid on validation data by the metric."""
 
-    kinds: list[Literal["agglomerate", "mutex", "seeded", "argmax"]] = Field(min_length=1)
+    kinds: list[Literal["agglomerate", "mutex", "seeded", "argmax", "polarity"]] = Field(min_length=1)
     grid: dict[str, list[float]]
     metric: Literal["voi", "dice", "ap"]
 

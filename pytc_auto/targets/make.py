@@ -10,14 +10,29 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.geometry import ZyxFloat, zyx
-from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead, ClassLabels, Head, InstanceLabels, ShapeHead
+from pytc_auto.schema.heads import (
+    AffinityHead,
+    BinaryHead,
+    ClassHead,
+    DistanceHead,
+    FlowHead,
+    Head,
+    PolarityHead,
+    ShapeHead,
+)
+from pytc_auto.schema.plan import ClassLabels, InstanceLabels
 from pytc_auto.targets.affinities import affinities_from_labels, affinity_mask
 from pytc_auto.targets.boundary import boundary_from_labels, boundary_mask
+from pytc_auto.targets.distance import Distances
 from pytc_auto.targets.erosion import erode_borders
+from pytc_auto.targets.flow import flow_to_centers
 from pytc_auto.targets.foreground import foreground_from_labels
 from pytc_auto.targets.labels import class_indices, instances_in_crop
 from pytc_auto.targets.neighbors import BoolArray
+from pytc_auto.targets.polarity import polarity_from_labels
 from pytc_auto.targets.shape_descriptors import shape_descriptors
+from pytc_auto.targets.signed_distance import signed_distance
+from pytc_auto.targets.skeleton_distance import skeleton_distance
 
 
 @dataclass(frozen=True)
@@ -25,8 +40,9 @@ class Target:
     """What a head has to give.
 
     Attributes:
-        values_kzyx: uint8. Affinity and binary heads: (K, Z, Y, X) of 0 and 1; class heads: (1, Z, Y, X) of class indices.
-            Descriptors: float32, (10, Z, Y, X), known inside of objects only.
+        values_kzyx: uint8. Affinity, binary and polarity heads: (K, Z, Y, X) of 0 and 1; class heads: (1, Z, Y, X) of class
+            indices. float32. Descriptors: (10, Z, Y, X), 0 to 1; distances: (1, Z, Y, X), flow: (3, Z, Y, X), -1 to 1.
+            Descriptors and flow are known inside of objects only.
         mask_kzyx: bool, the same shape; False where the value is not known.
     """
 
@@ -36,8 +52,9 @@ class Target:
 
 @dataclass(frozen=True)
 class _Crop:
-    """Labels as all heads use them: instance ids or class indices, (Z, Y, X)."""
+    """Labels as all heads use them: as stored, and as instance ids or class indices, (Z, Y, X)."""
 
+    raw_zyx: npt.NDArray[Any]
     labels_zyx: npt.NDArray[Any]
     unlabeled_zyx: BoolArray
     voxel_size_nm: ZyxFloat
@@ -54,7 +71,7 @@ def make_targets(
 ) -> list[Target]:
     """Make the targets of a crop, in the order of the heads.
 
-    Borders are eroded for affinities only; foreground and boundary see the labels as they are.
+    Borders are eroded for affinities only; all other heads see the labels as they are.
 
     Args:
         raw_labels_zyx: As stored, (Z, Y, X).
@@ -75,9 +92,9 @@ def _read(
 ) -> _Crop:
     if isinstance(labels, ClassLabels):
         classes = class_indices(raw_zyx, labels, unlabeled_zyx)
-        return _Crop(classes.index_zyx, classes.unlabeled_zyx, voxel_size_nm, erode_nm=0.0)
+        return _Crop(raw_zyx, classes.index_zyx, classes.unlabeled_zyx, voxel_size_nm, erode_nm=0.0)
     instances = instances_in_crop(raw_zyx, labels, unlabeled_zyx)
-    return _Crop(instances.ids_zyx, instances.unlabeled_zyx, voxel_size_nm, labels.erode_nm)
+    return _Crop(raw_zyx, instances.ids_zyx, instances.unlabeled_zyx, voxel_size_nm, labels.erode_nm)
 
 
 def _affinities(crop: _Crop, head: AffinityHead) -> Target:
@@ -103,8 +120,34 @@ def _classes(crop: _Crop, _: ClassHead) -> Target:
 
 def _shape(crop: _Crop, head: ShapeHead) -> Target:
     values = shape_descriptors(crop.labels_zyx, crop.voxel_size_nm, head.sigma_nm)
-    known = (crop.labels_zyx != 0) & ~crop.unlabeled_zyx
-    return Target(values, np.broadcast_to(known, values.shape).copy())
+    return Target(values, _everywhere(crop.labels_zyx != 0, values))
+
+
+def _signed_distance(crop: _Crop, head: DistanceHead) -> Target:
+    return _distance(signed_distance(crop.labels_zyx, crop.unlabeled_zyx, crop.voxel_size_nm, head.scale_nm))
+
+
+def _skeleton_distance(crop: _Crop, head: DistanceHead) -> Target:
+    return _distance(skeleton_distance(crop.labels_zyx, crop.unlabeled_zyx, crop.voxel_size_nm, head.scale_nm))
+
+
+def _distance(found: Distances) -> Target:
+    return Target(found.values_zyx[None], found.known_zyx[None])
+
+
+def _flow(crop: _Crop, _: FlowHead) -> Target:
+    flow = flow_to_centers(crop.labels_zyx, crop.voxel_size_nm)
+    return Target(flow, _everywhere(crop.labels_zyx != 0, flow))
+
+
+def _polarity(crop: _Crop, _: PolarityHead) -> Target:
+    sides = polarity_from_labels(crop.raw_zyx, crop.labels_zyx != 0)
+    return Target(sides.view(np.uint8), _everywhere(~crop.unlabeled_zyx, sides))
+
+
+def _everywhere(known_zyx: BoolArray, values_kzyx: npt.NDArray[Any]) -> BoolArray:
+    """The same mask for each channel."""
+    return np.broadcast_to(known_zyx, values_kzyx.shape).copy()
 
 
 TARGETS: dict[str, Callable[[_Crop, Any], Target]] = {
@@ -113,4 +156,8 @@ TARGETS: dict[str, Callable[[_Crop, Any], Target]] = {
     "boundary": _boundary,
     "classes": _classes,
     "lsd": _shape,
+    "signed_distance": _signed_distance,
+    "skeleton_distance": _skeleton_distance,
+    "flow": _flow,
+    "polarity": _polarity,
 }

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pytc_auto.schema.plan import ClassHead, Head, ShapeHead
+from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead, Head, ShapeHead
+from pytc_auto.training.regression import REGRESSION
 
 LEAST_SHARE = 0.05
 SMOOTH = 1e-5
@@ -91,4 +92,6 @@ def head_loss(head: Head | ShapeHead, logits: Tensor, values: Tensor, mask: Tens
     """The loss of one head, as its plan names it."""
     if isinstance(head, ClassHead):
         return dice_ce(logits, values, mask, head.class_weights)
+    if isinstance(head, DistanceHead | FlowHead):
+        return REGRESSION[head.loss](logits, values, mask)
     return _BY_NAME[head.loss](logits, values, mask)

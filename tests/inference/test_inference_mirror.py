@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import small_plan
 
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import ALL_SYMMETRIES, Symmetry
 from pytc_auto.inference.mirror import SymmetricAverage, channel_sources, choose_symmetries, transform
+from pytc_auto.targets.affinities import affinities_from_labels, affinity_mask
 
 OUTSIDE = -7.0
 FOREGROUND = {"kind": "foreground", "width_nm": 0.0, "loss": "dice_bce", "weight": 1.0}
@@ -76,6 +80,62 @@ def test_the_whole_group_gives_the_plain_prediction(make_plan, name):
     forward, labels = affinities_of(plan), coded_labels(plan.patch)
     mean = SymmetricAverage(plan, choose_symmetries(plan, 48), "cpu")(forward, labels)
     torch.testing.assert_close(mean, forward(labels)[0], rtol=1e-5, atol=0)
+
+
+def slope(patch_nczyx):
+    """A perfect network of a vector: how the image changes along each axis, and the image."""
+    image = patch_nczyx[0, 0]
+    return torch.stack([*(image.roll(-1, axis) - image.roll(1, axis) for axis in range(3)), image])[None]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_components_of_a_flow_are_exchanged_and_reversed_with_the_image(make_plan, name):
+    flow = {"kind": "flow", "loss": "mse", "weight": 1.0}
+    distance = {"kind": "signed_distance", "scale_nm": 30.0, "loss": "mse", "weight": 1.0}
+    case = {k: v for k, v in CASES[name].items() if k != "offsets"}
+    plan = make_plan(heads=[FOREGROUND, {**FOREGROUND, "kind": "boundary"}, flow, distance], **case)
+    labels = coded_labels(plan.patch)
+
+    def forward(patch_nczyx):
+        found = slope(patch_nczyx)
+        return torch.cat([found[:, 3:], found[:, 3:] * 2, found], dim=1)
+
+    before = labels.clone()
+    for symmetry in plan.symmetry_group:
+        mean = SymmetricAverage(plan, tuple({Symmetry(): 0, symmetry: 0}), "cpu")(forward, labels)
+        torch.testing.assert_close(mean, forward(labels)[0], rtol=1e-6, atol=1e-4, msg=str(symmetry))
+    assert torch.equal(labels, before)
+
+
+@st.composite
+def plans_with_offsets(draw):
+    """Isotropic, sections, or three sizes; offsets that some of the cube's symmetries keep."""
+    size, extents = draw(st.sampled_from([((8, 8, 8), (8, 8, 8)), ((30, 8, 8), (4, 10, 10)), ((20, 10, 6), (6, 8, 10))]))
+    reach = draw(st.integers(1, 3))
+    offsets = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [0, -reach, reach], [0, reach, reach], [0, -reach - 1, 0], [0, 0, -reach - 1]]
+    chosen = draw(st.sampled_from([offsets[:3], offsets, [[-i for i in o] for o in offsets]]))
+    head = {"kind": "affinities", "offsets": draw(st.permutations(chosen)), "loss": "balanced_bce", "weight": 1.0}
+    fields = {"network": FLAT} if size[0] == 30 else {}
+    return small_plan(heads=[head], voxel_size_nm=size, patch=extents, **fields)
+
+
+@settings(max_examples=25, deadline=None)
+@given(plan=plans_with_offsets(), seed=st.integers(0, 10**6), data=st.data())
+def test_affinities_commute_with_each_symmetry_of_the_plans_group(plan, seed, data):
+    """Affinities of transformed labels, brought back channel by channel, are those of the labels, wherever they are known."""
+    rng = np.random.default_rng(seed)
+    labels, unlabeled = rng.integers(0, 3, plan.patch), rng.random(plan.patch) < 0.1
+    plain, known = affinities_from_labels(labels, plan.offsets), affinity_mask(unlabeled, plan.offsets)
+    symmetry = data.draw(st.sampled_from(plan.symmetry_group))
+    moved = affinities_from_labels(symmetry.apply(labels), plan.offsets)
+    moved_known = affinity_mask(symmetry.apply(unlabeled), plan.offsets)
+    seen = np.zeros(known.shape, bool)
+    for source in channel_sources(plan, symmetry):
+        into, out_of = source.inner(plan.patch)
+        for there, here in ((moved, plain), (moved_known, known)):
+            np.testing.assert_array_equal(symmetry.inverse.apply(there[source.channel])[out_of], here[(source.target, *into)])
+        seen[(source.target, *into)] = True
+    assert not known[~seen].any()
 
 
 def test_errors_of_a_network_are_averaged_out(make_plan):

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from pytc_auto.io.predictions import LOGIT_SCALE, channel_slices, probabilities, to_uint8
-from pytc_auto.schema.plan import AffinityHead, BinaryHead, ClassHead
+from pytc_auto.schema.heads import AffinityHead, BinaryHead, ClassHead, DistanceHead, FlowHead, PolarityHead
 
 AFFINITIES = AffinityHead(kind="affinities", offsets=[(-1, 0, 0), (0, -1, 0), (0, 0, -1)], loss="balanced_bce", weight=1)
 BOUNDARY = BinaryHead(kind="boundary", width_nm=10, loss="dice_bce", weight=1)
 CLASSES = ClassHead(kind="classes", class_weights=[1, 2], loss="dice_ce", weight=1)
+DISTANCE = DistanceHead(kind="signed_distance", scale_nm=50, loss="smooth_l1", weight=1)
+FLOW = FlowHead(kind="flow", loss="mse", weight=1)
+POLARITY = PolarityHead(kind="polarity", loss="dice_bce", weight=1)
 HEADS = [AFFINITIES, CLASSES, BOUNDARY]
 LOGITS = np.random.default_rng(6).normal(0, 8, (6, 3, 4, 5)).astype(np.float32)
 
@@ -42,6 +45,22 @@ def test_probabilities_come_back():
     for channel in (0, 1, 2, 5):
         assert np.abs(found[channel] - wanted[channel]).max() < 0.0099  # half a byte at 0.5: 0.5 / 255 / 0.2
     assert np.abs(found[4] - sigmoid(LOGITS[4] - LOGITS[3])).max() < 0.003
+
+
+def test_distances_flow_and_polarity_come_back():
+    logits = np.random.default_rng(7).normal(0, 1.5, (8, 3, 4, 5)).astype(np.float32)
+    heads, before = [POLARITY, DISTANCE, FLOW, BOUNDARY], logits.copy()
+    stored = to_uint8(logits, heads)
+    found = probabilities(stored, heads)
+    np.testing.assert_array_equal(logits, before)
+    assert stored.dtype == np.uint8
+    assert found.dtype == np.float32
+    assert np.abs(stored[3:7] - 127.5 * (1 + np.tanh(logits[3:7].astype(np.float64)))).max() <= 0.5001
+    assert np.abs(found[3:7] - np.tanh(logits[3:7])).max() <= 0.5001 / 127.5
+    for channel in (0, 1, 2, 7):
+        assert np.abs(found[channel] - sigmoid(logits[channel])).max() < 0.0099
+    extreme = to_uint8(np.array([-1e6, 0, 1e6], np.float32).reshape(1, 1, 1, 3), [DISTANCE])
+    assert probabilities(extreme, [DISTANCE]).ravel().tolist() == pytest.approx([-1, 1 / 255, 1])
 
 
 def test_thresholds_stay_tunable_where_the_network_is_sure():

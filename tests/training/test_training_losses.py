@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pytc_auto.schema.plan import ClassHead
+from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead, PolarityHead
 from pytc_auto.training.losses import balanced_bce, dice_balanced_bce, dice_bce, dice_ce, head_loss, mse
 from pytc_auto.training.module import learning_rate_factor
 
@@ -81,6 +81,34 @@ def test_the_table_knows_class_heads():
     logits = torch.zeros(SHAPE)
     logits[:, 1] = 30
     assert float(head_loss(head, logits, index, torch.ones_like(index, dtype=torch.bool))) < 1e-3 + 1
+
+
+@pytest.mark.parametrize("name", ["smooth_l1", "mse"])
+@pytest.mark.parametrize("kind", ["signed_distance", "skeleton_distance", "flow"])
+def test_distances_and_flow_are_learned_as_a_tanh(kind, name):
+    head = (
+        FlowHead(kind=kind, loss=name, weight=1) if kind == "flow" else DistanceHead(kind=kind, scale_nm=9, loss=name, weight=1)
+    )
+    values = torch.tensor([-0.9, 0.5, 0.0, 1.0]).reshape(1, 1, 1, 1, 4).repeat(1, head.channels, 1, 1, 1)
+    mask = torch.tensor([True, True, True, False]).reshape(1, 1, 1, 1, 4).expand_as(values)
+    right = torch.atanh(values.clamp(-0.999, 0.999))
+    assert float(head_loss(head, right, values, mask)) == pytest.approx(0, abs=1e-9)
+    logits = right.clone()
+    logits[..., 2] = 100.0
+    logits[..., 3] = -100.0
+    assert float(head_loss(head, logits, values, mask)) == pytest.approx((1 - 0.05 if name == "smooth_l1" else 1) / 3, rel=1e-5)
+    assert float(head_loss(head, logits, values, torch.zeros_like(mask))) == 0
+    logits.requires_grad_()
+    head_loss(head, logits, values, mask).backward()
+    assert not logits.grad[..., 3].any()
+
+
+def test_the_sides_of_synapses_have_a_loss_for_each_value():
+    head = PolarityHead(kind="polarity", loss="dice_bce", weight=1)
+    values = torch.rand(1, 3, 3, 4, 5, generator=torch.Generator().manual_seed(3)).round().to(torch.uint8)
+    mask = torch.ones_like(values, dtype=torch.bool)
+    assert float(head_loss(head, values * 40.0 - 20, values, mask)) < 1e-3
+    assert float(head_loss(head, 20 - values * 40.0, values, mask)) > 1
 
 
 def test_learning_rate_warms_up_and_falls():
