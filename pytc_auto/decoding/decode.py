@@ -15,12 +15,14 @@ import numpy.typing as npt
 from pytc_auto.decoding.agglomerate import merges
 from pytc_auto.decoding.argmax import class_values
 from pytc_auto.decoding.mutex import mutex_segments
+from pytc_auto.decoding.polarity import synapse_sides
 from pytc_auto.decoding.regions import RegionGraph, absorb_small, region_graph
 from pytc_auto.decoding.seeded import seeded_segments
 from pytc_auto.decoding.watershed import fragments_from_affinities, interior
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import AXES, Zyx
 from pytc_auto.io.predictions import channel_slices, probabilities
+from pytc_auto.schema.heads import DistanceHead
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Decoder, Plan
 
@@ -30,7 +32,7 @@ Ids = npt.NDArray[np.uint32]
 Stored = npt.NDArray[np.uint8]
 Grid = Mapping[str, list[float]]
 Found = Iterator[tuple[dict[str, float], Array]]
-HeadKind = Literal["affinities", "foreground", "boundary", "classes"]
+HeadKind = Literal["affinities", "foreground", "boundary", "classes", "polarity"]
 ONE_STEP: tuple[Zyx, Zyx, Zyx] = ((-1, 0, 0), (0, -1, 0), (0, 0, -1))
 
 
@@ -71,7 +73,8 @@ def decode(stored_czyx: Stored, plan: Plan, choice: DecoderChoice) -> Array:
         choice: Decoder and parameters; a parameter that is not given has the default of ``KINDS``.
 
     Returns:
-        (Z, Y, X): instance ids from 1 as uint32, 0 is background; or raw class values in the smallest unsigned type.
+        (Z, Y, X): instance ids from 1 as uint32, 0 is background; the sides of synapse k are 2k - 1 and 2k. Or raw class
+        values in the smallest unsigned type.
 
     Raises:
         PlanError: The decoder does not know a parameter, or the plan has no head for it.
@@ -180,12 +183,23 @@ def _numbered(lookup: npt.NDArray[np.int64]) -> Ids:
 def _seeded(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
     foreground = _head(stored_czyx, plan, "foreground", "seeded")[0]
     boundary = _head(stored_czyx, plan, "boundary", "seeded")[0]
-    for seed, least in itertools.product(grid["seed_threshold"], grid["foreground_threshold"]):
-        segments = seeded_segments(foreground, boundary, seed_threshold=seed, foreground_threshold=least)
+    distance = _distance(stored_czyx, plan)
+    thresholds = ("seed_threshold", "foreground_threshold", "distance_threshold")
+    for values in itertools.product(*(grid[name] for name in thresholds)):
+        parameters = dict(zip(thresholds, values, strict=True))
+        segments = seeded_segments(foreground, boundary, distance, **parameters)
         graph = region_graph(segments)
         for min_size in grid["min_size"]:
             lookup = _numbered(absorb_small(graph, int(min_size), by="contact"))
-            yield {"seed_threshold": seed, "foreground_threshold": least, "min_size": min_size}, lookup[segments]
+            yield {**parameters, "min_size": min_size}, lookup[segments]
+
+
+def _distance(stored_czyx: Stored, plan: Plan) -> Float32 | None:
+    """The first distance head's values; None without one."""
+    for head, channels in zip(plan.heads, channel_slices(plan.heads), strict=True):
+        if isinstance(head, DistanceHead):
+            return probabilities(stored_czyx[channels], [head])[0]
+    return None
 
 
 def _argmax(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
@@ -196,12 +210,22 @@ def _argmax(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
         yield {"min_size": min_size}, class_values(scores, list(plan.labels.values), int(min_size))
 
 
+def _polarity(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
+    sides, voxel_size = _head(stored_czyx, plan, "polarity", "polarity"), plan.working_voxel_size_nm
+    for least, gap, min_size in itertools.product(grid["threshold"], grid["gap_nm"], grid["min_size"]):
+        found = synapse_sides(sides, voxel_size, threshold=least, gap_nm=gap, min_size=int(min_size))
+        yield {"threshold": least, "gap_nm": gap, "min_size": min_size}, found
+
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "agglomerate": Kind({"threshold": 0.5, "min_size": 0, "foreground_threshold": 0}, _agglomerate),
         "mutex": Kind({"bias": 0.5, "min_size": 0, "foreground_threshold": 0}, _mutex),
-        "seeded": Kind({"seed_threshold": 0.5, "foreground_threshold": 0.5, "min_size": 0}, _seeded),
+        "seeded": Kind({"seed_threshold": 0.5, "foreground_threshold": 0.5, "distance_threshold": 0, "min_size": 0}, _seeded),
         "argmax": Kind({"min_size": 0}, _argmax),
+        "polarity": Kind({"threshold": 0.5, "gap_nm": 0, "min_size": 0}, _polarity),
     }
 )
-"""Every kind of decoder. Sizes are in voxels; the other parameters lie in 0 … 1."""
+"""Every kind of decoder. Sizes are in voxels, gaps in nm; the other parameters lie in 0 … 1.
+
+The distance threshold counts where a plan has a distance head."""

@@ -21,9 +21,9 @@ from pytc_auto.planning.scale import choose_scale
 from pytc_auto.planning.task import choose_task, read_labels
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
+from pytc_auto.schema.heads import Head, ShapeHead
 from pytc_auto.schema.plan import (
     ClassLabels,
-    Head,
     InstanceLabels,
     Intensity,
     Machine,
@@ -33,7 +33,6 @@ from pytc_auto.schema.plan import (
     Optimizer,
     Plan,
     Sampling,
-    ShapeHead,
 )
 
 RARE_CLASS = 0.05
@@ -184,7 +183,7 @@ def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None
     decided.add("optimizer", _optimizer(sampling.steps))
     decided.add("folds", choose_folds(fingerprint, ground.labelled, patch, limited=machine.seconds is not None))
     decided.add("inference", choose_inference(machine, network, patch, channels, order))
-    decided.add("decoder", choose_decoder(fingerprint, ground.task))
+    decided.add("decoder", choose_decoder(fingerprint, ground.task, heads))
     decided.add("memory", _memory(machine, fit.bytes, fit.batch))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytc_auto.geometry import Zyx, zyx
 from pytc_auto.planning.decisions import Decision
 from pytc_auto.planning.memory import forward_bytes
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
+from pytc_auto.schema.heads import DistanceHead, Head, PolarityHead
 from pytc_auto.schema.plan import Decoder, Inference, Machine, Network
 
 OVERLAP = 0.5
@@ -38,14 +41,19 @@ def choose_inference(machine: Machine, network: Network, patch: Zyx, channels: i
     return Decision(inference, "inference.block_memory", dict(numbers))
 
 
-def choose_decoder(fingerprint: Fingerprint, task: Task) -> Decision[Decoder]:
-    """The decoder family of the task and the grid that validation searches."""
+def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head]) -> Decision[Decoder]:
+    """The decoder family of the task and its heads, and the grid that validation searches."""
     foreground = fingerprint.labels.foreground_fraction if fingerprint.labels else None
+    if any(isinstance(head, PolarityHead) for head in heads):
+        grid = {"threshold": [0.3, 0.5, 0.7], "gap_nm": [0.0, 40.0], "min_size": [0, 100]}
+        return Decision(Decoder(kinds=["polarity"], grid=grid, metric="ap"), "decoder.polarity", {})
     if task == "classes":
         decoder = Decoder(kinds=["argmax"], grid={"min_size": [0, 50, 200]}, metric="dice")
         return Decision(decoder, "decoder.classes", {})
     if task == "objects":
         grid = {"seed_threshold": [0.3, 0.5, 0.7], "foreground_threshold": [0.3, 0.5, 0.7], "min_size": [20, 100]}
+        if any(isinstance(head, DistanceHead) for head in heads):
+            grid["distance_threshold"] = [0.2, 0.5, 0.8]
         return Decision(Decoder(kinds=["seeded"], grid=grid, metric="ap"), "decoder.objects", {})
     dense = foreground is not None and foreground >= DENSE_FOREGROUND
     grid = {

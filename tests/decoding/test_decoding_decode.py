@@ -5,13 +5,18 @@ import pytest
 from samples import CPU, fingerprint, mitochondria
 
 from pytc_auto.decoding.decode import candidates, decode
+from pytc_auto.decoding.polarity import synapse_sides
 from pytc_auto.errors import PlanError
 from pytc_auto.evaluation.scores import score
 from pytc_auto.io.predictions import to_uint8
+from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.targets.affinities import affinities_from_labels
+from pytc_auto.targets.boundary import boundary_from_labels
 from pytc_auto.targets.erosion import erode_borders
+from pytc_auto.targets.polarity import polarity_from_labels
+from pytc_auto.targets.signed_distance import signed_distance
 
 
 def slabs(shape, axis):
@@ -101,6 +106,69 @@ def test_blobs_are_split_at_their_boundary():
     assert sorted(np.unique(found)) == [0, 1, 2]
     assert found[5, 10, 10] != found[5, 10, 30]
     assert len(list(candidates(stored, plan))) == 3 * 3 * 2
+
+
+def test_blobs_that_touch_without_a_boundary_are_split_by_the_distance():
+    """Two balls with a neck: foreground alone is one object, the boundary is not seen between them; the distance has two tops."""
+    heads = (
+        "heads=[{kind:foreground,width_nm:0.0,loss:dice_bce,weight:1.0},{kind:boundary,width_nm:40.0,loss:dice_bce,weight:1.0}"
+    )
+    heads += ",{kind:signed_distance,scale_nm:80.0,loss:smooth_l1,weight:1.0}]"
+    plan = make_plan(fingerprint(), CPU, task="objects", by_hand=read_overrides([heads]))
+    shape, centers = (24, 26, 44), [(12, 13, 13), (12, 13, 30)]
+    away = [np.sqrt(sum((i - c) ** 2 for i, c in zip(np.indices(shape), center, strict=True))) for center in centers]
+    balls = [a < 9.5 for a in away]
+    nearer = away[0] < away[1]
+    truth = np.where(nearer & balls[0], 1, np.where(balls[1], 2, 0)).astype(np.uint32)
+    foreground = np.where(truth > 0, 6.0, -6.0)
+    boundary = np.where(boundary_from_labels((truth > 0).astype(np.uint8), (10.0, 10.0, 10.0), 40.0), 6.0, -6.0)
+    nothing = np.zeros(shape, bool)
+    distance = np.arctanh(signed_distance(truth, nothing, (10.0, 10.0, 10.0), 80.0).values_zyx.clip(-0.999, 0.999))
+    stored = to_uint8(np.stack([foreground, boundary, distance]).astype(np.float32), plan.heads)
+    before = stored.copy()
+    choice = DecoderChoice(kind="seeded", parameters={"distance_threshold": 0.3})
+    found = decode(stored, plan, choice)
+    assert score(found, truth, kind="instances")["ap_75"] == 1
+    assert (found[truth == 0] == 0).all()
+    np.testing.assert_array_equal(stored, before)
+    blind = plan.replace(heads=plan.heads[:2], decoder=plan.decoder.replace(grid={}))
+    assert len(np.unique(decode(stored[:2], blind, choice))) == 2
+    searched = list(candidates(stored, plan))
+    assert {c.parameters["distance_threshold"] for c, _ in searched} == {0.2, 0.5, 0.8}
+    assert len(searched) == 3 * 3 * 3 * 2
+
+
+def test_synapses_come_back_as_pairs_of_ids():
+    head = "heads=[{kind:polarity,loss:dice_bce,weight:1.0}]"
+    plan = make_plan(fingerprint(), CPU, task="objects", by_hand=read_overrides([head]))
+    assert plan.decoder.kinds == ["polarity"]
+    truth = np.zeros((10, 20, 30), np.uint32)
+    truth[2:8, 3:9, 3:7], truth[2:8, 3:9, 7:10] = 1, 2
+    truth[2:8, 12:18, 16:20], truth[2:8, 12:18, 12:16] = 3, 4
+    truth[4:6, 14:16, 27:29] = 5
+    sides = polarity_from_labels(truth, truth > 0)
+    stored = to_uint8((sides * 12.0 - 6).astype(np.float32), plan.heads)
+    before = stored.copy()
+    found = decode(stored, plan, DecoderChoice(kind="polarity", parameters={}))
+    assert found.dtype == np.uint32
+    np.testing.assert_array_equal(found, truth)
+    np.testing.assert_array_equal(stored, before)
+    large = decode(stored, plan, DecoderChoice(kind="polarity", parameters={"min_size": 20}))
+    np.testing.assert_array_equal(large, np.where(truth == 5, 0, truth))
+    assert len(list(candidates(stored, plan))) == 3 * 2 * 2
+
+
+def test_sides_of_a_synapse_across_a_gap_are_one_pair():
+    sides = np.zeros((3, 8, 12, 20), np.float32)
+    sides[0, 2:6, 2:10, 2:6] = sides[1, 2:6, 2:10, 8:12] = sides[1, 2:6, 2:10, 17:19] = 0.9
+    sides[2] = sides[:2].max(0)
+    touching = synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.5, gap_nm=0, min_size=0)
+    assert [np.unique(touching[..., x]).tolist() for x in (3, 9, 18)] == [[0, 1], [0, 4], [0, 6]]
+    joined = synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.5, gap_nm=20.0, min_size=0)
+    assert [np.unique(joined[..., x]).tolist() for x in (3, 7, 9, 18)] == [[0, 1], [0], [0, 2], [0, 4]]
+    narrower = synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.5, gap_nm=19.0, min_size=0)
+    np.testing.assert_array_equal(narrower, touching)
+    assert not synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.95, gap_nm=20.0, min_size=0).any()
 
 
 def test_an_unknown_parameter_lists_the_known():

@@ -260,3 +260,30 @@ def test_what_is_learned_beside_the_heads_is_not_predicted(neurons, tmp_path, qu
     assert any(tensor.shape[0] == plan.outputs for tensor in load_file(model / "fold_0.safetensors").values())
     (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=model, out=tmp_path / "seg", keep_predictions=True)
     assert zarr.open_array(out / "0", mode="r").shape == (plan.channels, 24, 28, 36)
+
+
+BINARY = "{kind:foreground,width_nm:0.0,loss:dice_bce,weight:1.0},{kind:boundary,width_nm:40.0,loss:dice_bce,weight:1.0}"
+DISTANCES = "{kind:signed_distance,scale_nm:60.0,loss:smooth_l1,weight:1.0},{kind:flow,loss:mse,weight:1.0}"
+SKELETON = "{kind:skeleton_distance,scale_nm:20.0,loss:mse,weight:1.0}"
+
+
+@pytest.mark.parametrize(
+    ("name", "heads", "kind"),
+    [
+        ("distances", f"{BINARY},{DISTANCES}", "seeded"),
+        ("skeleton", f"{SKELETON},{BINARY}", "seeded"),
+        ("sides", "{kind:polarity,loss:dice_bce,weight:1.0}", "polarity"),
+    ],
+)
+def test_heads_by_hand_go_the_whole_way(neurons, tmp_path, quick, name, heads, kind):
+    plan = pytc_auto.plan(
+        neurons / "train", [f"heads=[{heads}]", "inference.symmetries=2"], name=name, runs=tmp_path, task="objects"
+    ).plan
+    assert plan.decoder.kinds == [kind]
+    trained = pytc_auto.train(name, runs=tmp_path)
+    assert 0 <= trained.scores[0]["ap"] <= 1
+    parameters = json.loads((trained.run.model / "decoder.json").read_text())["parameters"]
+    assert parameters.get("distance_threshold", 0.2) in {0.2, 0.5}
+    (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=trained.run.model, out=tmp_path / "seg")
+    assert open_segmentation(out).shape == (24, 28, 36)
+    assert (out / ".pytc" / "preview.png").is_file()

@@ -9,17 +9,25 @@ import yaml
 from samples import CPU, fingerprint, mitochondria
 
 from pytc_auto.errors import PlanError
+from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.plan import Plan
 
 COMPACT = {"solidity": 0.9, "border_fraction": 0.1, "foreground_fraction": 0.2, "touching_fraction": 0.0}
 SHAPE = {"kind": "lsd", "sigma_nm": 100.0, "loss": "mse", "weight": 1.0}
+FOREGROUND = "{kind:foreground,width_nm:0.0,loss:dice_bce,weight:1.0},{kind:boundary,width_nm:40.0,loss:dice_bce,weight:1.0}"
+DISTANCE = "{kind:signed_distance,scale_nm:80.0,loss:smooth_l1,weight:1.0},{kind:flow,loss:mse,weight:1.0}"
+BY_HAND = read_overrides([f"heads=[{FOREGROUND},{DISTANCE}]"])
+SYNAPSES = read_overrides(["heads=[{kind:polarity,loss:dice_bce,weight:1.0}]"])
+CLASSES = {"kind": "classes", "values": {0: "a", 1: "b"}, "unlabeled": []}
 PLANS = {
     "neurons": make_plan(fingerprint(), CPU),
     "classes": make_plan(mitochondria(), CPU),
     "objects": make_plan(fingerprint(**COMPACT), PRESETS["M"]),
     "volumes": make_plan(fingerprint(volumes=5), PRESETS["S"]),
+    "distances": make_plan(fingerprint(**COMPACT), PRESETS["M"], by_hand=BY_HAND),
+    "synapses": make_plan(fingerprint(**COMPACT), PRESETS["M"], by_hand=SYNAPSES),
 }
 RAW = {name: yaml.safe_load(plan.text()) for name, plan in PLANS.items()}
 FREE = ("name", "why", "labels.values", "augmentation.effects", "decoder.grid")
@@ -161,6 +169,12 @@ def test_faults_of_fields_and_between_fields_are_told_at_once():
         ("neurons", ("decoder", "kinds"), ["seeded"], "decoder.kinds: seeded reads boundary and foreground"),
         ("classes", ("heads", 0, "class_weights"), [1, 1, 1], "heads.0.class_weights: has 3 values, labels.values has 2"),
         ("classes", ("labels", "values"), {0: "a"}, "labels.classes.values"),
+        ("distances", ("heads", 2, "scale_nm"), 0, "heads.2.signed_distance.scale_nm: Input should be greater than 0 (got 0)"),
+        ("distances", ("heads", 3, "loss"), "dice_bce", "heads.3.flow.loss: Input should be 'smooth_l1' or 'mse'"),
+        ("distances", ("decoder", "kinds"), ["polarity"], "decoder.kinds: polarity reads polarity, heads has boundary"),
+        ("synapses", ("decoder", "kinds"), ["seeded"], "decoder.kinds: seeded reads boundary and foreground, heads has polarity"),
+        ("synapses", ("labels",), CLASSES, "heads.0.kind: kind polarity does not go with labels of kind classes"),
+        ("objects", ("decoder", "grid"), {"distance_threshold": [0.3]}, "decoder.grid: distance_threshold is of a distance"),
         ("classes", ("auxiliary",), [SHAPE], "auxiliary: shape descriptors are of instances, labels are of kind classes. Use []"),
         ("neurons", ("auxiliary",), [{**SHAPE, "sigma_nm": -1}], "auxiliary.0.sigma_nm: Input should be greater than 0 (got -1)"),
     ],
