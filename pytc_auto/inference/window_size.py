@@ -14,12 +14,15 @@ def window_plan(plan: Plan, shape: Zyx) -> Plan:
     Networks with normalization depend on what a window holds: in one that lies within a single large body, noise is made as
     loud as membranes are elsewhere. A window of several patches holds more, and less of it is its border. Where the volume is
     thinner, a window filled up by reflection shows the network tissue that does not exist; there it takes the volume's own
-    extent (rounded up to what the network divides), and the other axes grow until it holds as many voxels as before.
+    extent (rounded up to what the network divides), and the other axes grow until it holds as many voxels as before. A network
+    that knows one extent only keeps it.
 
     Args:
         plan: Patch, network, and how many patches a window is long.
         shape: Of the volume, on the working grid.
     """
+    if plan.network.traits.one_extent:
+        return plan
     divisor = plan.network.divisor
     room = zyx([math.ceil(n / d) * d for n, d in zip(shape, divisor, strict=True)])
     wanted = [n * plan.inference.window if n > 1 else n for n in plan.patch]

@@ -7,21 +7,37 @@ from collections.abc import Callable
 from torch import nn
 
 from pytc_auto.errors import PlanError
+from pytc_auto.geometry import Zyx, zyx
+from pytc_auto.models.deep_supervision import supervised
 from pytc_auto.models.mednext import mednext
+from pytc_auto.models.monai_convolutions import dints, dynunet, segresnet
+from pytc_auto.models.monai_transformers import swin_unetr, unetr
 from pytc_auto.models.unet import resenc, unet
-from pytc_auto.schema.plan import Network, Plan
+from pytc_auto.schema.network import LEAST_SUPERVISED, Network
+from pytc_auto.schema.plan import Plan
 
-NETWORKS: dict[str, Callable[[Network, int], nn.Module]] = {"unet": unet, "resenc": resenc, "mednext": mednext}
+NETWORKS: dict[str, Callable[[Network, int], nn.Module]] = {
+    "unet": unet,
+    "resenc": resenc,
+    "mednext": mednext,
+    "dynunet": dynunet,
+    "segresnet": segresnet,
+    "swin_unetr": swin_unetr,
+    "dints": dints,
+}
+SIZED: dict[str, Callable[[Network, int, Zyx], nn.Module]] = {"unetr": unetr}
+"""Kinds that have weights for each place in the patch."""
 
 
 def build_network(plan: Plan) -> nn.Module:
     """The network of a plan with fresh weights, drawn from torch's global generator.
 
     Returns:
-        (N, 1, Z, Y, X) float to (N, plan.outputs, Z, Y, X) logits, all heads in order, then what is learned beside them.
+        (N, 1, Z, Y, X) float to (N, plan.outputs, Z, Y, X) logits, all heads in order, then what is learned beside them. With
+        deep supervision, while it is in training, a list of such, fine to coarse.
 
     Raises:
-        PlanError: The topology cannot be built, or leaves one voxel of the patch, which cannot be normalized.
+        PlanError: The topology leaves one voxel of the patch, which cannot be normalized.
     """
     coarsest = [n // d for n, d in zip(plan.patch, plan.network.divisor, strict=True)]
     if max(coarsest) == 1:
@@ -30,13 +46,18 @@ def build_network(plan: Plan) -> nn.Module:
             f"network: patch {list(plan.patch)} is a single voxel at the coarsest stage, which instance normalization sets to 0. "
             f"Remove the last stage (stride {last}), or use a patch of at least {[2 * n for n in plan.patch]}"
         )
-    return build_from(plan.network, plan.outputs)
+    return build_from(plan.network, plan.outputs, plan.patch)
 
 
-def build_from(network: Network, channels: int) -> nn.Module:
+def build_from(network: Network, channels: int, patch: Zyx | None = None) -> nn.Module:
     """A network of the given topology with ``channels`` outputs and fresh weights.
 
-    Raises:
-        PlanError: The topology cannot be built.
+    Args:
+        network: Topology.
+        channels: Outputs.
+        patch: What it trains on, where its weights depend on that; by default the smallest that shows all there is.
     """
-    return NETWORKS[network.kind](network, channels)
+    patch = patch or zyx([n * LEAST_SUPERVISED for n in network.divisor])
+    if network.kind in SIZED:
+        return SIZED[network.kind](network, channels, patch)
+    return supervised(NETWORKS[network.kind](network, channels), network, channels, patch)

@@ -7,10 +7,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Zyx
 from pytc_auto.models.norm import InstanceNorm
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 
 def mednext(network: Network, channels: int) -> nn.Module:
@@ -26,20 +25,9 @@ def mednext(network: Network, channels: int) -> nn.Module:
     Returns:
         (N, 1, Z, Y, X) to (N, channels, Z, Y, X) logits.
 
-    Raises:
-        PlanError: There is a single stage, or a stride that is neither 1 nor 2; all faults are listed.
-
     Source:
         Roy et al. 2023, MICCAI.
     """
-    faults = []
-    if len(network.features) < 2:
-        faults.append("mednext needs at least 2 stages, features has 1. Add a stage or two")
-    wide = [list(stride) for stride in network.strides if max(stride) > 2]
-    if wide:
-        faults.append(f"mednext pools an axis by 1 or 2 from stage to stage, strides has {wide}. Use 2, and one stage more")
-    if faults:
-        raise PlanError(f"network: {'; '.join(faults)}")
     return MedNeXt(network, channels)
 
 
@@ -52,10 +40,10 @@ class MedNeXt(nn.Module):
         self.checkpointing = network.checkpointing
         fine_to_coarse = range(len(features) - 1)
 
-        def blocks(stage: int) -> nn.Sequential:
+        def blocks(stage: int) -> Stage:
             width = features[stage]
             made = (Block(width, width, expansion[stage], network.kernels[stage]) for _ in range(network.blocks[stage]))
-            return nn.Sequential(*made)
+            return Stage(*made, checkpointing=network.checkpointing)
 
         def step(stage: int) -> tuple[int, Zyx, Zyx]:
             return expansion[stage], network.kernels[stage], network.strides[stage + 1]
@@ -73,19 +61,33 @@ class MedNeXt(nn.Module):
         x = self.stem(image)
         skips = []
         for stage, down in zip(self.enc_stages, self.down_blocks, strict=True):
-            x = self._through(stage, x)
+            x = stage(x)
             skips.append(x)
-            x = self._through([down], x)
-        x = self._through(self.bottleneck, x)
+            x = _through(down, x, self.checkpointing)
+        x = self.bottleneck(x)
         for up, stage in zip(self.up_blocks, self.dec_stages, strict=True):
-            x = self._through(stage, self._through([up], x) + skips.pop())
+            x = stage(_through(up, x, self.checkpointing) + skips.pop())
         logits: torch.Tensor = self.out_0(x)
         return logits
 
-    def _through(self, blocks: nn.Sequential | nn.Module | list[nn.Module], x: torch.Tensor) -> torch.Tensor:
-        """Block after block; with checkpointing each is computed again in the backward pass, and only its input is kept."""
-        for block in blocks:  # type: ignore[union-attr]
-            x = checkpoint(block, x, use_reentrant=False) if self.checkpointing and torch.is_grad_enabled() else block(x)
+
+def _through(block: nn.Module, x: torch.Tensor, checkpointing: bool) -> torch.Tensor:
+    """With checkpointing the block is computed again in the backward pass, and only its input is kept."""
+    made: torch.Tensor = checkpoint(block, x, use_reentrant=False) if checkpointing and torch.is_grad_enabled() else block(x)
+    return made
+
+
+class Stage(nn.Sequential):
+    """Block after block."""
+
+    def __init__(self, *blocks: nn.Module, checkpointing: bool) -> None:
+        super().__init__(*blocks)
+        self.checkpointing = checkpointing
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, features, Z, Y, X) to the same."""
+        for block in self:
+            x = _through(block, x, self.checkpointing)
         return x
 
 

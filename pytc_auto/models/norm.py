@@ -24,3 +24,12 @@ class InstanceNorm(nn.InstanceNorm3d):
         if features.device.type != "cpu":
             return super().forward(features)
         return functional.group_norm(features, self.num_features, self.weight, self.bias, self.eps)
+
+
+def with_own_norms(network: nn.Module) -> nn.Module:
+    """The network, changed in place: its affine instance normalizations are the one above, with fresh weights."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.InstanceNorm3d) and not isinstance(child, InstanceNorm):
+                setattr(module, name, InstanceNorm(child.num_features))
+    return network

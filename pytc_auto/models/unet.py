@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from pytc_auto.errors import PlanError
 from pytc_auto.models.norm import InstanceNorm
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 SLOPE = 1e-2
 
@@ -22,9 +21,6 @@ def unet(network: Network, channels: int) -> nn.Module:
 
     Returns:
         (N, 1, Z, Y, X) to (N, channels, Z, Y, X) logits. Every parameter takes part in the output.
-
-    Raises:
-        PlanError: There is a single stage, which has no decoder.
 
     Source:
         Isensee et al. 2021, Nature Methods 18(2); He et al. 2015, ICCV.
@@ -49,9 +45,6 @@ def resenc(network: Network, channels: int) -> nn.Module:
     Returns:
         (N, 1, Z, Y, X) to (N, channels, Z, Y, X) logits. Every parameter takes part in the output.
 
-    Raises:
-        PlanError: There is a single stage, which has no decoder.
-
     Source:
         Isensee et al. 2024, MICCAI; initialised after He et al. 2015, the last norm of each block as the identity's.
     """
@@ -67,8 +60,6 @@ def resenc(network: Network, channels: int) -> nn.Module:
 
 def _common(network: Network, channels: int) -> dict[str, Any]:
     """What both take."""
-    if len(network.features) < 2:
-        raise PlanError(f"network: a {network.kind} needs at least 2 stages, features has 1. Add a stage or two")
     return {
         "input_channels": 1,
         "n_stages": len(network.features),

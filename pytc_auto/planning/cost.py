@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytc_auto.geometry import Zyx
 from pytc_auto.planning.layers import layers
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 REFERENCE_PATCH: Zyx = (64, 64, 64)
 REFERENCE_NETWORK = Network(
@@ -25,7 +25,8 @@ RECOMPUTED = 4 / 3
 
 def multiply_adds(network: Network, patch: Zyx, channels: int) -> float:
     """Multiply-adds of one forward pass over one patch."""
-    return sum((layer.weights + OVERHEAD_OPERATIONS * layer.outputs) * layer.voxels for layer in layers(network, patch, channels))
+    made = layers(network, patch, channels)
+    return sum((layer.weights + layer.products + OVERHEAD_OPERATIONS * layer.outputs) * layer.voxels for layer in made)
 
 
 def relative_work(network: Network, patch: Zyx, channels: int, batch: int) -> float:

@@ -4,46 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from pytc_auto.geometry import Zyx
-from pytc_auto.schema.plan import Network
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One convolution with its normalization and activation.
-
-    Attributes:
-        weights: Of the kernel, biases left out; also its multiply-adds per voxel.
-        outputs: Features.
-        voxels: At which it is evaluated, for one sample.
-        saved: Values that are kept for the backward pass.
-        block: Number of the block that it belongs to; what lies outside of blocks has none.
-        inputs: Values that come into the block, at its first layer; they are what checkpointing keeps.
-    """
-
-    weights: int
-    outputs: int
-    voxels: float
-    saved: float
-    block: int | None = None
-    inputs: float = 0.0
+from pytc_auto.planning.layer import Layer, stage_voxels
+from pytc_auto.planning.layers_monai import dints, segresnet, swin_unetr, unetr
+from pytc_auto.schema.network import Network
 
 
 def layers(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
     """All convolutions of a network for one patch, in the order of the forward pass."""
     return LAYERS[network.kind](network, patch, channels)
-
-
-def _voxels(network: Network, patch: Zyx) -> list[float]:
-    """Of each stage's feature maps."""
-    extents, voxels = [], float(math.prod(patch))
-    for stride in network.strides:
-        voxels /= math.prod(stride)
-        extents.append(voxels)
-    return extents
 
 
 def _convolution(kernel: Zyx, inputs: int, outputs: int, voxels: float, joined: int = 0) -> Layer:
@@ -62,7 +33,7 @@ def _decoder(network: Network, voxels: list[float], convolutions: list[int]) -> 
 
 
 def _unet(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
-    voxels, inputs = _voxels(network, patch), 1
+    voxels, inputs = stage_voxels(network, patch), 1
     for stage, feature in enumerate(network.features):
         for _ in range(network.blocks[stage]):
             yield _convolution(network.kernels[stage], inputs, feature, voxels[stage])
@@ -73,7 +44,7 @@ def _unet(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
 
 def _resenc(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
     """A stem, then blocks of two convolutions; where a block changes extent or features, what is added is projected."""
-    voxels, inputs = _voxels(network, patch), network.features[0]
+    voxels, inputs = stage_voxels(network, patch), network.features[0]
     yield _convolution(network.kernels[0], 1, inputs, voxels[0])
     for stage, feature in enumerate(network.features):
         for _ in range(network.blocks[stage]):
@@ -88,7 +59,7 @@ def _resenc(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
 
 def _mednext(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
     """Depthwise convolution, expansion, compression; the step to another stage also projects what comes in."""
-    features, voxels, count = network.features, _voxels(network, patch), iter(range(10**6))
+    features, voxels, count = network.features, stage_voxels(network, patch), iter(range(10**6))
     expansion = network.expansion or [1] * len(features)
 
     def block(stage: int, outputs: int, where: tuple[float, float], inputs: int) -> Iterator[Layer]:
@@ -116,5 +87,14 @@ def _mednext(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
 
 
 LAYERS: Mapping[str, Callable[[Network, Zyx, int], Iterator[Layer]]] = MappingProxyType(
-    {"unet": _unet, "resenc": _resenc, "mednext": _mednext}
+    {
+        "unet": _unet,
+        "resenc": _resenc,
+        "mednext": _mednext,
+        "dynunet": _unet,
+        "segresnet": segresnet,
+        "swin_unetr": swin_unetr,
+        "unetr": unetr,
+        "dints": dints,
+    }
 )

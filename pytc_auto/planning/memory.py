@@ -7,7 +7,8 @@ import math
 
 from pytc_auto.geometry import Zyx
 from pytc_auto.planning.layers import layers
-from pytc_auto.schema.plan import Network, Precision
+from pytc_auto.schema.network import Network
+from pytc_auto.schema.plan import Precision
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 LOSS_BYTES = 20
@@ -23,6 +24,9 @@ ALIVE_OUTPUTS = 6.0
 
 In a mednext it is what comes in, its norm, and the expanded values before and after their activation."""
 
+ALIVE_ATTENTION = 3
+"""Copies in float32 of the largest attention: weighed, with its bias, and as shares."""
+
 
 def saved_bytes(network: Network, patch: Zyx, channels: int, *, precision: Precision = "bf16") -> int:
     """What a forward pass over one patch keeps for the backward pass, the network's own float32 weights not counted.
@@ -35,9 +39,10 @@ def saved_bytes(network: Network, patch: Zyx, channels: int, *, precision: Preci
         copies = sum(layer.weights for layer in made if layer.block is None)
     else:
         values, copies = sum(layer.saved for layer in made), sum(layer.weights for layer in made)
-    size = BYTES[precision]
+    size, low = BYTES[precision], precision != "fp32"
     image = math.prod(patch) if network.kind != "mednext" else 0
-    return int(size * (values + image) + (size * copies if precision != "fp32" else 0))
+    full = sum(layer.full for layer in made) * (4 + size * low)
+    return int(size * (values + image) + full + size * copies * low)
 
 
 def recomputed_bytes(network: Network, patch: Zyx, channels: int, *, precision: Precision = "bf16") -> int:
@@ -60,11 +65,18 @@ def memory_bytes(network: Network, patch: Zyx, channels: int, batch: int, *, pre
     saved = saved_bytes(network, patch, channels, precision=precision)
     again = recomputed_bytes(network, patch, channels, precision=precision)
     passing = voxels * (channels * LOSS_BYTES + ALIVE_GRADIENTS * network.features[0] * BYTES[precision])
-    return int(batch * (saved + again + passing) + parameters(network, channels) * STATE_BYTES + WORKSPACE_BYTES)
+    weighed = _attention_bytes(network, patch, channels)
+    return int(batch * (saved + again + passing + weighed) + parameters(network, channels) * STATE_BYTES + WORKSPACE_BYTES)
 
 
 def forward_bytes(network: Network, patch: Zyx, channels: int) -> int:
     """Estimate for a forward pass alone: what is alive at the finest stage, and the logits, of which there is a sum, too."""
     voxels = math.prod(patch)
     outputs = 2 + 2 * network.expansion[0] if network.expansion else ALIVE_OUTPUTS
-    return int(voxels * (network.features[0] * outputs * BYTES["bf16"] + 2 * 4 * channels) + WORKSPACE_BYTES)
+    alive = max(voxels * network.features[0] * outputs * BYTES["bf16"], _attention_bytes(network, patch, channels))
+    return int(alive + voxels * 2 * 4 * channels + WORKSPACE_BYTES)
+
+
+def _attention_bytes(network: Network, patch: Zyx, channels: int) -> float:
+    """Of the largest attention, which is alive as a whole; 0 for networks without."""
+    return ALIVE_ATTENTION * 4 * max(layer.full for layer in layers(network, patch, channels))

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Zyx, ZyxFloat, zyx
 from pytc_auto.planning.by_hand import ByHand
-from pytc_auto.planning.topology import Topology, choose_topology
+from pytc_auto.planning.topology import Topology, choose_topology, halving_topology
 from pytc_auto.schema.document import check_field
-from pytc_auto.schema.plan import Machine, Network
+from pytc_auto.schema.network import TRAITS, Network
+from pytc_auto.schema.plan import Machine, Plan
 
 LEAST_MEMORY_GB: Mapping[str, float] = MappingProxyType({"mednext": 24.0, "resenc": 8.0, "unet": 0.0})
 """Kinds from the most demanding on, each with the memory from which it is tried."""
@@ -20,8 +21,24 @@ LEAST_STEPS: Mapping[str, int] = MappingProxyType({"mednext": 50000, "resenc": 2
 START_WIDTH = MappingProxyType({"cpu": 16, "cuda": 32})
 MOST_FEATURES = MappingProxyType({"cpu": 8, "cuda": 10})
 """Features grow with each stage up to this multiple of the first stage's."""
-BLOCKS: Mapping[str, Sequence[int]] = MappingProxyType({"unet": (2,), "resenc": (1, 3, 4, 6)})
-"""Per stage, nnU-Net's; coarser stages have as many as the last."""
+BLOCKS: Mapping[str, Sequence[int]] = MappingProxyType(
+    {
+        "unet": (2,),
+        "resenc": (1, 3, 4, 6),
+        "dynunet": (2,),
+        "segresnet": (1, 2, 2, 4),
+        "swin_unetr": (1, 2, 2, 2, 2, 1),
+        "unetr": (1, 1, 1, 1, 12),
+        "dints": (1, 6),
+    }
+)
+"""Per stage, nnU-Net's and MONAI's; coarser stages have as many as the last."""
+PUBLISHED_STAGES: Mapping[str, int] = MappingProxyType({"segresnet": 4, "dints": 4})
+"""Features double with each, so that more would have more weights than can be learned."""
+UNETR_HIDDEN, UNETR_MOST_HIDDEN = 48, 768
+"""Features of a UNETR's transformer, in multiples of the first stage's, and at most."""
+ANISOTROPIC_FROM = 2.0
+"""Voxels so much longer on one axis than on another are not pooled alike (nnU-Net's rule)."""
 MEDNEXT: Mapping[str, tuple[Sequence[int], Sequence[int]]] = MappingProxyType(
     {"S": ((2,), (2,)), "B": ((2,), (2, 3, 4)), "M": ((3, 4), (2, 3, 4)), "L": ((3, 4, 8), (3, 4, 8))}
 )
@@ -44,17 +61,45 @@ class Candidate:
 
 
 def kinds(machine: Machine, by_hand: ByHand) -> list[str]:
-    """Kinds to try, the most demanding first; a CPU trains a plain U-Net.
+    """Kinds to try that can have the strides given by hand, the most demanding first; a CPU trains a plain U-Net.
 
     Raises:
-        PlanError: The kind given by hand is not known.
+        PlanError: The kind given by hand is not known, or the strides are not valid.
     """
     given = by_hand.get("network", "kind")
     if given is not None:
         return [check_field(Network, "kind", given, "override: network")]
     if machine.device == "cpu":
         return ["unet"]
-    return [kind for kind, least in LEAST_MEMORY_GB.items() if machine.memory_gb >= least]
+    widest = max((step for stride in _strides(by_hand) or () for step in stride), default=1)
+    able = [kind for kind in LEAST_MEMORY_GB if widest <= (TRAITS[kind].most_stride or widest)]
+    return [kind for kind in able if machine.memory_gb >= LEAST_MEMORY_GB[kind]]
+
+
+def fitting(kind: str, voxel_size_nm: ZyxFloat, patches: Sequence[Zyx], by_hand: ByHand) -> list[Zyx]:
+    """The patches that a kind of network can divide.
+
+    Raises:
+        PlanError: There are none, or the voxels are anisotropic and the kind is not.
+    """
+    traits = TRAITS[kind]
+    able = ", ".join(name for name, other in TRAITS.items() if other.anisotropic)
+    ratio = max(voxel_size_nm) / min(voxel_size_nm)
+    if not traits.anisotropic and ratio >= ANISOTROPIC_FROM and by_hand.get("network", "strides") is None:
+        size = " x ".join(f"{s:g}" for s in voxel_size_nm)
+        raise PlanError(
+            f"override: network.kind: {kind} halves all axes alike, but voxels of {size} nm (z, y, x) are {ratio:.1f} times "
+            f"as long on one axis as on another. Use {able}; or give network.strides to have it nevertheless."
+        )
+    if by_hand.get("patch") is not None:
+        return list(patches)
+    found = [patch for patch in patches if min(patch) >= traits.divides_by]
+    if not found:
+        raise PlanError(
+            f"override: network.kind: {kind} needs {traits.divides_by} voxels on each axis, the largest patch here is "
+            f"{list(patches[0])}. Use {able}, or larger volumes."
+        )
+    return found
 
 
 def candidate(voxel_size_nm: ZyxFloat, patch: Zyx, *, kind: str, width: int, machine: Machine, by_hand: ByHand) -> Candidate:
@@ -63,14 +108,22 @@ def candidate(voxel_size_nm: ZyxFloat, patch: Zyx, *, kind: str, width: int, mac
     Raises:
         PlanError: What is given by hand is not valid.
     """
-    given = by_hand.get("network", "strides")
-    strides = None if given is None else [zyx(s) for s in check_field(Network, "strides", given, "override: network")]
-    topology = choose_topology(voxel_size_nm, patch, strides=strides, stages=_stages(by_hand))
+    stages, traits = _stages(by_hand), TRAITS[kind]
+    if traits.anisotropic:
+        topology = choose_topology(voxel_size_nm, patch, strides=_strides(by_hand), stages=stages)
+    else:
+        least, most = traits.least_stages, traits.most_stages or PUBLISHED_STAGES[kind]
+        topology = halving_topology(patch, stages or least, stages or most)
     ruled = _network(topology, kind, width, machine)
     network = by_hand.applied("network", ruled)
     if by_hand.get("patch") is None:
         patch = zyx([max(d, n // d * d) for n, d in zip(patch, network.divisor, strict=True)])
     return Candidate(patch, network, ruled)
+
+
+def _strides(by_hand: ByHand) -> list[Zyx] | None:
+    given = by_hand.get("network", "strides")
+    return None if given is None else [zyx(s) for s in check_field(Network, "strides", given, "override: network")]
 
 
 def _stages(by_hand: ByHand) -> int | None:
@@ -83,19 +136,35 @@ def _stages(by_hand: ByHand) -> int | None:
 
 
 def _network(topology: Topology, kind: str, width: int, machine: Machine) -> Network:
-    """By the kind's rule. A mednext is of size S on a CPU, B, or L where memory is ample, and always recomputes its blocks."""
+    """By the kind's rule. A mednext is of size S on a CPU, B, or L where memory is ample, and always recomputes its blocks.
+
+    Raises:
+        PlanError: The kind cannot have the stages, which may be given by hand.
+    """
     stages = len(topology.strides)
     size = "S" if machine.device == "cpu" else "L" if machine.memory_gb >= MEDNEXT_L_FROM_GB else "B"
     blocks, expansion = MEDNEXT[size] if kind == "mednext" else (BLOCKS[kind], None)
-    return Network(
-        kind=kind,
-        features=[width * min(2**i, MOST_FEATURES[machine.device]) for i in range(stages)],
-        strides=list(topology.strides),
-        kernels=list(topology.kernels),
-        blocks=_per_stage(blocks, stages),
-        expansion=None if expansion is None else _per_stage(expansion, stages),
-        checkpointing=kind == "mednext",
-    )
+    raw = {
+        "kind": kind,
+        "features": _features(kind, width, stages, MOST_FEATURES[machine.device]),
+        "strides": list(topology.strides),
+        "kernels": list(topology.kernels),
+        "blocks": _per_stage(blocks, stages),
+        "expansion": None if expansion is None else _per_stage(expansion, stages),
+        "checkpointing": kind == "mednext",
+    }
+    made: Network = check_field(Plan, "network", raw, "override")
+    return made
+
+
+def _features(kind: str, width: int, stages: int, most: int) -> list[int]:
+    """They double up to a multiple of the first stage's, or grow as the kind wants it, from a width that it can have."""
+    traits = TRAITS[kind]
+    width = max(traits.features_by, width // traits.features_by * traits.features_by)
+    if not traits.growth:
+        return [width * min(2**i, most) for i in range(stages)]
+    grown = [width * times for times in traits.growth[:stages]]
+    return [*grown, *[min(UNETR_HIDDEN * width, UNETR_MOST_HIDDEN)] * (stages - len(grown))]
 
 
 def _per_stage(values: Sequence[int], stages: int) -> list[int]:

@@ -14,7 +14,7 @@ from pytc_auto.planning.by_hand import ByHand, Decisions
 from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.planning.folds import choose_folds
 from pytc_auto.planning.heads import choose_heads
-from pytc_auto.planning.network import LEAST_STEPS, START_WIDTH, Candidate, candidate, kinds
+from pytc_auto.planning.network import LEAST_STEPS, START_WIDTH, Candidate, candidate, fitting, kinds
 from pytc_auto.planning.patch import PatchFamily, field_of_view, smallest_extent, smallest_labelled, wanted_field_of_view
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
 from pytc_auto.planning.scale import choose_scale
@@ -22,13 +22,13 @@ from pytc_auto.planning.task import choose_task, read_labels
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.heads import Head, ShapeHead
+from pytc_auto.schema.network import Network
 from pytc_auto.schema.plan import (
     ClassLabels,
     InstanceLabels,
     Intensity,
     Machine,
     Memory,
-    Network,
     Numbers,
     Optimizer,
     Plan,
@@ -152,7 +152,8 @@ def _most_demanding_kind(ground: _Ground, patches: Sequence[Zyx], budget: Budget
     def fitted(kind: str) -> tuple[Schedule, str]:
         def options(width: int) -> Iterator[Candidate]:
             size, by_hand = ground.voxel_size_nm, ground.by_hand
-            return (candidate(size, n, kind=kind, width=width, machine=machine, by_hand=by_hand) for n in patches)
+            wanted = fitting(kind, size, patches, by_hand)
+            return (candidate(size, n, kind=kind, width=width, machine=machine, by_hand=by_hand) for n in wanted)
 
         return choose(options, START_WIDTH[machine.device], budget)
 

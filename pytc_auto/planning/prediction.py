@@ -10,7 +10,8 @@ from pytc_auto.planning.memory import forward_bytes
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.heads import DistanceHead, Head, PolarityHead
-from pytc_auto.schema.plan import Decoder, Inference, Machine, Network
+from pytc_auto.schema.network import Network
+from pytc_auto.schema.plan import Decoder, Inference, Machine
 
 OVERLAP = 0.5
 BLOCK_BYTES = 1e9
@@ -22,7 +23,9 @@ DENSE_FOREGROUND = 0.95
 
 
 def choose_window(machine: Machine, network: Network, patch: Zyx, channels: int) -> int:
-    """How many patches long a window is: two, where memory holds the forward pass, else one."""
+    """How many patches long a window is: two, where memory holds the forward pass and the kind knows such extents, else one."""
+    if network.traits.one_extent:
+        return 1
     doubled = zyx([n * WINDOW if n > 1 else n for n in patch])
     return WINDOW if forward_bytes(network, doubled, channels) <= WINDOW_MEMORY_SHARE * machine.memory_gb * 1e9 else 1
 

@@ -56,6 +56,21 @@ def choose_topology(
     return Topology(tuple(strides), tuple(kernels))
 
 
+def halving_topology(patch: Zyx, least: int, most: int) -> Topology:
+    """All axes halved from stage to stage, for kinds that cannot do otherwise, as long as each of them is long enough.
+
+    Args:
+        patch: In voxels.
+        least: Stages that there are whatever the patch.
+        most: Stages, however long it is.
+    """
+    count = least
+    while count < most and all(n >> count >= LEAST_BOTTLENECK for n in patch):
+        count += 1
+    steps: list[Zyx] = [(1, 1, 1), *[(2, 2, 2)] * (count - 1)]
+    return Topology(tuple(steps), ((3, 3, 3),) * count)
+
+
 def _strides(voxel_size_nm: ZyxFloat, patch: Zyx, stages: int) -> list[Zyx]:
     """Strides of as many stages as the patch has room for; two at least, as a decoder needs them."""
     spacing, size = list(voxel_size_nm), list(patch)

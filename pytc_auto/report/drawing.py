@@ -11,7 +11,8 @@ from pytc_auto.report.charts import FILL, INK, svg
 from pytc_auto.report.slices import scale_bar
 from pytc_auto.report.tables import LEAST_ANISOTROPY, times
 from pytc_auto.schema.fingerprint import Fingerprint, InstanceFacts
-from pytc_auto.schema.plan import Network, Plan
+from pytc_auto.schema.network import Network
+from pytc_auto.schema.plan import Plan
 from pytc_auto.schema.receptive_field import receptive_field
 
 FIELD, OBJECT, SOFT = "#d55e00", "#009e73", "#5c6773"
@@ -39,7 +40,7 @@ def plan_drawings(plan: Plan, fingerprint: Fingerprint) -> dict[str, str]:
 
 def field_nm(plan: Plan) -> ZyxFloat:
     """Receptive field of the plan's network, (z, y, x)."""
-    return _nm(receptive_field(plan.network), plan.working_voxel_size_nm)
+    return _nm(receptive_field(plan.network, plan.patch), plan.working_voxel_size_nm)
 
 
 def _scene_caption(plan: Plan, facts: InstanceFacts | None) -> str:

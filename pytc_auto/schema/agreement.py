@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytc_auto.geometry import AXES, Zyx
+from pytc_auto.schema.network import LEAST_SUPERVISED
 
 if TYPE_CHECKING:
     from pytc_auto.schema.heads import Head
-    from pytc_auto.schema.plan import Decoder, Labels, Network, Why
+    from pytc_auto.schema.network import Network
+    from pytc_auto.schema.plan import Decoder, Inference, Labels, Why
 
 DECODES: Mapping[str, frozenset[str]] = {
     "agglomerate": frozenset({"affinities"}),
@@ -35,6 +37,8 @@ def disagreements(values: Mapping[str, Any], fields: Collection[str], undecided:
     faults: list[str] = []
     if (patch := given("patch")) is not None:
         faults += _patch(patch, given("network"), given("heads"))
+    if (network := given("network")) is not None:
+        faults += _network(network, patch, given("inference"))
     if (heads := given("heads")) is not None:
         faults += _heads(heads, given("labels"), given("decoder"))
     if given("auxiliary") and (labels := given("labels")) is not None and labels.kind == "classes":
@@ -54,6 +58,15 @@ def _patch(patch: Zyx, network: Network | None, heads: list[Head] | None) -> Ite
             if any(abs(i) >= n for i, n in zip(offset, patch, strict=True)) or not any(offset):
                 where = f"heads.{number}.offsets.{place}"
                 yield f"{where}: offset {list(offset)} reaches outside the patch {list(patch)}, or nowhere. Use a step within it"
+
+
+def _network(network: Network, patch: Zyx | None, inference: Inference | None) -> Iterator[str]:
+    if inference is not None and inference.window > 1 and network.traits.one_extent:
+        told = f"{network.kind} knows windows of its patch only, window is {inference.window}"
+        yield f"inference.window: {told}. Use 1, or another network.kind"
+    if patch is not None and network.deep_supervision and not network.supervised(patch):
+        told = f"no stage but the finest has {LEAST_SUPERVISED} voxels on each axis that is pooled"
+        yield f"network.deep_supervision: {told}, patch is {list(patch)}. Use false, or a larger patch or more stages"
 
 
 def _heads(heads: list[Head], labels: Labels | None, decoder: Decoder | None) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +13,7 @@ from pytc_auto.schema.augmentation import Augmentation, Probability
 from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 from pytc_auto.schema.heads import Head, ShapeHead
+from pytc_auto.schema.network import Network
 
 Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
@@ -66,44 +66,6 @@ class Intensity(Part):
         low, high = self.clip
         if low >= high:
             raise ValueError(f"clip must go from low to high, got {[low, high]}. Exchange the two, or widen it")
-        return self
-
-
-class Network(Part):
-    """Topology, one entry per stage, fine to coarse."""
-
-    kind: Literal["unet", "resenc", "mednext"]
-    features: list[PositiveInt] = Field(min_length=1)
-    strides: list[PositiveZyx]
-    kernels: list[PositiveZyx]
-    blocks: list[PositiveInt] = Field(description="of the encoder; the last stage is the bottleneck")
-    expansion: list[PositiveInt] | None = Field(None, description="of mednext's blocks, per stage; null for the other kinds")
-    checkpointing: bool = Field(False, description="mednext: recompute each block in the backward pass, to save memory")
-
-    @property
-    def divisor(self) -> Zyx:
-        """What a patch must divide by, per axis."""
-        return zyx([math.prod(s[i] for s in self.strides) for i in range(3)])
-
-    @model_validator(mode="after")
-    def _stages_agree(self) -> Self:
-        stages = len(self.features)
-        lengths = {name: len(getattr(self, name) or ()) for name in ("strides", "kernels", "blocks")}
-        if self.kind == "mednext":
-            lengths["expansion"] = len(self.expansion or ())
-        faults = [
-            f"{name} has {n} stages, features has {stages}. Give one entry per stage"
-            for name, n in lengths.items()
-            if n != stages
-        ]
-        if self.kind != "mednext" and (self.expansion is not None or self.checkpointing):
-            faults.append(f"expansion and checkpointing are mednext's, kind is {self.kind}. Use null and false")
-        if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
-            faults.append(f"kernels must be odd on each axis, got {[list(k) for k in self.kernels]}")
-        if self.strides and set(self.strides[0]) != {1}:
-            faults.append(f"the first stage's stride must be [1, 1, 1], got {list(self.strides[0])}")
-        if faults:
-            raise ValueError("; ".join(faults))
         return self
 
 

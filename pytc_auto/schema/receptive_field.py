@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pytc_auto.geometry import Zyx, zyx
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 Span = tuple[int, int]
 """First and last voxel that are needed, in voxels of a stage."""
@@ -22,12 +22,14 @@ class Blocks:
         decoder: The same in a whole stage of the decoder; None: the decoder mirrors the encoder.
         resampling: Whether stages are joined by convolutions of their own, with the finer stage's kernel. Otherwise a stage's
             first convolution strides, and the way back up has kernels as large as the strides.
+        linear: Whether the way back up interpolates between two voxels of the coarser stage.
     """
 
     stem: int
     per_block: int
     decoder: int | None
     resampling: bool
+    linear: bool = False
 
 
 KINDS = MappingProxyType(
@@ -35,16 +37,22 @@ KINDS = MappingProxyType(
         "unet": Blocks(stem=0, per_block=1, decoder=None, resampling=False),
         "resenc": Blocks(stem=1, per_block=2, decoder=1, resampling=False),
         "mednext": Blocks(stem=0, per_block=1, decoder=None, resampling=True),
+        "dynunet": Blocks(stem=0, per_block=1, decoder=None, resampling=False),
+        "segresnet": Blocks(stem=1, per_block=2, decoder=2, resampling=True, linear=True),
     }
 )
+"""Kinds that are not here see the whole patch: by attention, or through so many stages that it comes to the same."""
 
 
-def receptive_field(network: Network) -> Zyx:
+def receptive_field(network: Network, patch: Zyx) -> Zyx:
     """Extent of the image on which one output voxel depends through convolutions, in voxels of the working grid.
 
     It differs a little from voxel to voxel, by where a voxel lies among the strides; this is the largest. Left out:
-    normalization, whose mean and deviation are of the whole patch, and the patch's border, which cuts the field off.
+    normalization, whose mean and deviation are of the whole patch, and the patch's border, which cuts the field off. For kinds
+    that see the whole patch it is the patch.
     """
+    if network.kind not in KINDS:
+        return patch
     return zyx([_along(network, axis) for axis in range(3)])
 
 
@@ -63,7 +71,7 @@ def _needed(network: Network, axis: int, *, stage: int, decoded: Span) -> Span:
     reach = network.kernels[stage][axis] // 2
     inner = _grown(decoded, reach * (encoder if kind.decoder is None else kind.decoder))
     stride = network.strides[stage + 1][axis]
-    coarse = _up(inner, stride, reach if kind.resampling else None)
+    coarse = _between(inner) if kind.linear else _up(inner, stride, reach if kind.resampling else None)
     skip, deep = _encoded(network, axis, stage, inner), _needed(network, axis, stage=stage + 1, decoded=coarse)
     return min(skip[0], deep[0]), max(skip[1], deep[1])
 
@@ -87,6 +95,11 @@ def _up(span: Span, stride: int, reach: int | None) -> Span:
         return span[0] // stride, span[1] // stride
     first, last = (voxel - (stride - 1) for voxel in span)
     return -((reach - first) // stride), (last + reach) // stride
+
+
+def _between(span: Span) -> Span:
+    """Of the coarser stage, for a span of the finer that is interpolated linearly from it, with a stride of 2."""
+    return (span[0] - 1) // 2, (span[1] + 1) // 2
 
 
 def _grown(span: Span, margin: int) -> Span:

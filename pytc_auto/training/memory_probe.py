@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from pytc_auto.geometry import Zyx
-from pytc_auto.schema.plan import Network, Precision
+from pytc_auto.schema.network import Network
+from pytc_auto.schema.plan import Precision
 
 STEPS = 2
 """The second step has the optimizer's state beside it."""

@@ -12,7 +12,8 @@ import torch
 
 from pytc_auto.geometry import Zyx
 from pytc_auto.models.build import build_from
-from pytc_auto.schema.plan import Network, Precision
+from pytc_auto.schema.network import Network
+from pytc_auto.schema.plan import Precision
 
 WARM_UP = 2
 TIMED = 5

@@ -105,27 +105,6 @@ def test_a_patch_that_shrinks_to_one_voxel_is_refused(make_plan):
     build_network(make_plan(patch=[2, 4, 4], network=FLAT, heads=heads))
 
 
-def test_a_unet_of_one_stage_is_refused():
-    single = Network(kind="unet", features=[4], strides=[(1, 1, 1)], kernels=[(3, 3, 3)], blocks=[1])
-    with pytest.raises(PlanError, match="at least 2 stages"):
-        build_from(single, 2)
-
-
-def test_mednext_says_all_it_cannot_do():
-    single = {
-        "features": [4],
-        "strides": [[1, 1, 1]],
-        "kernels": [[3, 3, 3]],
-        "blocks": [1],
-        "expansion": [2],
-    }
-    with pytest.raises(PlanError, match="at least 2 stages"):
-        build_from(Network.model_validate(topology(kind="mednext", **single)), 2)
-    wide = topology(kind="mednext", expansion=[2] * 3, strides=[[1, 1, 1], [3, 3, 3], [1, 2, 2]])
-    with pytest.raises(PlanError, match=r"1 or 2 from stage to stage, strides has \[\[3, 3, 3\]\]"):
-        build_from(Network.model_validate(wide), 2)
-
-
 def test_mednext_has_the_planned_blocks():
     made = build_from(Network.model_validate(topology(kind="mednext", blocks=[1, 3, 2], expansion=[2, 3, 4])), 2)
     assert [len(s) for s in made.enc_stages] == [1, 3]

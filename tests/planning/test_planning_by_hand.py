@@ -64,6 +64,7 @@ def test_lists_by_hand_settle_the_number_of_stages():
 
 def test_strides_by_hand_round_the_patch_that_the_rule_chooses():
     plan = planned("network.strides=[[1,1,1],[3,3,3],[3,2,2]]")
+    assert plan.network.kind == "resenc"
     assert plan.network.divisor == (9, 6, 6)
     assert plan.patch == (126, 126, 126)
 
@@ -106,7 +107,10 @@ def test_offsets_by_hand_change_channels_and_symmetries():
     [
         ("pach=[1,2,3]", "a plan has no field pach. Did you mean patch? Known: working_scale, labels"),
         ("network.kinds=unet", "override: network.kinds: unknown field. Did you mean kind? Known here: kind, features"),
-        ("network.kind=vnet", "override: network: kind: Input should be 'unet', 'resenc' or 'mednext' (got 'vnet')"),
+        (
+            "network.kind=vnet",
+            "override: network: kind: Input should be 'unet', 'resenc', 'mednext', 'dynunet'",
+        ),
         ("augmentation.effects.nois.sigma=1", "augmentation.effects.nois: unknown field. Did you mean noise?"),
         ("optimizer.ema=1.5", "override: optimizer.ema: Input should be less than 1 (got 1.5)"),
         ("heads.4.loss=x", "override: heads.4: heads is a list of 1. Write its number, from 0"),

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from pytc_auto.models.build import build_from
+from pytc_auto.planning.cost import multiply_adds
 from pytc_auto.planning.memory import forward_bytes, memory_bytes, parameters, recomputed_bytes, saved_bytes
 from pytc_auto.schema.plan import Network
 
@@ -33,7 +34,7 @@ def measured(network, patch, channels, precision):
     Checkpointed blocks keep what comes into them. A residual encoder is cast as a whole, without values, and its 16-bit weights
     are counted: autocast on a CPU, other than on a GPU, raises average pooling to float32.
     """
-    model = build_from(network, channels)
+    model = build_from(network, channels, patch)
     cast = network.kind == "resenc" and precision == "bf16"
     model = model.to("meta").bfloat16() if cast else model
     own = {p.untyped_storage()._cdata for p in model.parameters()}
@@ -109,3 +110,48 @@ def test_memory_grows_with_batch_patch_channels_and_precision():
     assert memory_bytes(network, patch, 9, 1) > one
     assert memory_bytes(network, patch, 3, 1, precision="fp32") > one
     assert forward_bytes(network, patch, 3) < one
+
+
+HALVED = {
+    "segresnet": [([8, 16, 32, 64], [1, 2, 2, 4], (16, 32, 48)), ([16, 32, 64], [2, 1, 1], (32, 24, 16))],
+    "dints": [([8, 16, 32, 64], [1, 2, 2, 2], (16, 32, 48)), ([4, 8, 16], [1, 6, 6], (32, 24, 16))],
+    "swin_unetr": [
+        ([12, 12, 24, 48, 96, 192], [1, 2, 2, 2, 2, 1], (32, 64, 32)),
+        ([24, 24, 48, 96, 192, 384], [1, 2, 1, 1, 2, 1], (64, 32, 32)),
+    ],
+    "unetr": [([8, 16, 32, 64, 64], [1, 1, 1, 1, 12], (48, 64, 32)), ([16, 32, 64, 128, 192], [1, 1, 1, 1, 12], (32, 48, 16))],
+}
+HALVED_CASES = [(kind, *case) for kind, cases in HALVED.items() for case in cases]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize(("kind", "features", "blocks", "patch"), HALVED_CASES)
+def test_the_estimate_is_what_a_network_of_monai_keeps(kind, features, blocks, patch, precision):
+    stages = len(features)
+    strides = [(1, 1, 1), *[(2, 2, 2)] * (stages - 1)]
+    network = Network(kind=kind, features=features, strides=strides, kernels=[(3, 3, 3)] * stages, blocks=blocks)
+    found, weights = measured(network, patch, 5, precision)
+    assert saved_bytes(network, patch, 5, precision=precision) == pytest.approx(found, rel=0.05)
+    assert parameters(network, 5) == pytest.approx(weights, rel=0.05)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize(("width", "stages"), [(8, 5), (12, 3)])
+def test_the_estimate_is_what_a_dynunet_keeps(width, stages, geometry):
+    network, patch = network_of("dynunet", geometry, width, stages, [2] * 5)
+    found, weights = measured(network, patch, 5, "bf16")
+    assert saved_bytes(network, patch, 5) == pytest.approx(found, rel=0.1)
+    assert parameters(network, 5) == pytest.approx(weights, rel=0.05)
+
+
+def test_attention_is_part_of_the_memory_and_of_the_work():
+    features = [12, 12, 24, 48, 96, 192]
+    raw = {"features": features, "strides": [(1, 1, 1), *[(2, 2, 2)] * 5], "kernels": [(3, 3, 3)] * 6}
+    one = Network(kind="swin_unetr", blocks=[1, 1, 1, 1, 1, 1], **raw)
+    two = one.replace(blocks=[1, 2, 1, 1, 1, 1])
+    patch = (64, 64, 64)
+    weighed = 3 * 7**3 * 35**3
+    assert saved_bytes(two, patch, 3) - saved_bytes(one, patch, 3) > 6 * weighed
+    assert forward_bytes(one, patch, 3) > 12 * weighed
+    products = 2 * 7**3 * 12 * 35**3
+    assert multiply_adds(two, patch, 3) - multiply_adds(one, patch, 3) > products

@@ -40,7 +40,7 @@ def test_both_faces_are_drawn_to_one_scale(size):
     down, across = (i for i in range(3) if i != cut)
     drawn = [*_outlines(scene, INK)[:2], *_outlines(scene, FIELD)[:2]]
     wanted = []
-    for voxels in (plan.patch, receptive_field(plan.network)):
+    for voxels in (plan.patch, receptive_field(plan.network, plan.patch)):
         nm = [n * s for n, s in zip(voxels, size, strict=True)]
         wanted += [(nm[down], nm[across]), (nm[down], nm[cut])]
     scale = drawn[0][0] / wanted[0][0]

@@ -104,6 +104,7 @@ OPTIONAL = {
     "machine.memory_scale",
     "network.expansion",
     "network.checkpointing",
+    "network.deep_supervision",
     "folds.members",
     "inference.window",
 }
@@ -160,7 +161,7 @@ def test_faults_of_fields_and_between_fields_are_told_at_once():
 @pytest.mark.parametrize(
     ("name", "path", "value", "message"),
     [
-        ("neurons", ("network", "kind"), "vnet", "network.kind: Input should be 'unet', 'resenc' or 'mednext'"),
+        ("neurons", ("network", "kind"), "vnet", "network.kind: Input should be 'unet', 'resenc', 'mednext', 'dynunet'"),
         ("neurons", ("network", "expansion"), [2, 2, 2, 2], "expansion and checkpointing are mednext's, kind is unet"),
         ("neurons", ("heads", 0, "kind"), "distance", "heads.0: Input tag 'distance'"),
         ("neurons", ("labels", "kind"), "voxels", "labels: Input tag 'voxels'"),

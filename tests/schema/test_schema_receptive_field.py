@@ -17,8 +17,11 @@ ANISOTROPIC = {
     "blocks": [1, 2, 1],
 }
 FLAT = {"strides": [[1, 1, 1], [1, 3, 2]], "kernels": [[1, 3, 3], [1, 3, 3]], "blocks": [2, 2]}
+HALVED = {"strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2, "blocks": [1, 2]}
 CASES = [("unet", ISOTROPIC), ("unet", ANISOTROPIC), ("unet", FLAT), ("mednext", ISOTROPIC)]
 CASES += [("mednext", ANISOTROPIC), ("resenc", ISOTROPIC), ("resenc", ANISOTROPIC)]
+CASES += [("dynunet", ANISOTROPIC | {"blocks": [2] * 3}), ("segresnet", HALVED)]
+PATCH = (96, 64, 32)
 
 
 def _built(network):
@@ -35,7 +38,7 @@ def _built(network):
 
 def _measured(network):
     """Extent of the gradient's support, the largest over the places that a voxel can have among the strides."""
-    room = [n + 4 * d for n, d in zip(receptive_field(network), network.divisor, strict=True)]
+    room = [n + 4 * d for n, d in zip(receptive_field(network, PATCH), network.divisor, strict=True)]
     shape = [-(-n // d) * d for n, d in zip(room, network.divisor, strict=True)]
     made, best = _built(network), [0, 0, 0]
     image = torch.ones(1, 1, *shape, dtype=torch.float64, requires_grad=True)
@@ -55,12 +58,24 @@ def test_is_what_the_gradient_of_the_real_network_covers(kind, shape):
     features = [2 * 2**i for i in range(len(shape["blocks"]))]
     expansion = [2] * len(features) if kind == "mednext" else None
     network = Network.model_validate(shape | {"kind": kind, "features": features, "expansion": expansion})
-    assert receptive_field(network) == _measured(network)
+    assert receptive_field(network, PATCH) == _measured(network)
 
 
 def test_by_hand():
-    one = {"kind": "unet", "features": [4], "strides": [[1, 1, 1]], "kernels": [[1, 3, 5]], "blocks": [3]}
-    assert receptive_field(Network.model_validate(one)) == (1, 7, 13)
     two = {"kind": "unet", "features": [4, 8], "strides": [[1, 1, 1], [1, 2, 2]], "kernels": [[1, 3, 3]] * 2, "blocks": [1, 1]}
     # Up: 3 voxels lie in 2 coarse ones; down: 2 coarse ones see 5 voxels; first stage: 2 more.
-    assert receptive_field(Network.model_validate(two)) == (1, 7, 7)
+    assert receptive_field(Network.model_validate(two), PATCH) == (1, 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "features", "blocks"),
+    [
+        ("swin_unetr", [12, 12, 24, 48, 96, 192], [1, 2, 2, 2, 2, 1]),
+        ("unetr", [4, 8, 16, 32, 64], [1, 1, 1, 1, 12]),
+        ("dints", [4, 8, 16], [1, 2, 2]),
+    ],
+)
+def test_kinds_that_see_everything_see_the_patch(kind, features, blocks):
+    stages = len(features)
+    raw = {"kind": kind, "features": features, "strides": [[1] * 3, *[[2] * 3] * (stages - 1)], "kernels": [[3] * 3] * stages}
+    assert receptive_field(Network.model_validate(raw | {"blocks": blocks}), PATCH) == PATCH
