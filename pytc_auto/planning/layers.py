@@ -14,7 +14,10 @@ from pytc_auto.schema.network import Network
 
 def layers(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
     """All convolutions of a network for one patch, in the order of the forward pass."""
-    return LAYERS[network.kind](network, patch, channels)
+    yield from LAYERS[network.kind](network, patch, channels)
+    voxels = stage_voxels(network, patch)
+    for stage in network.supervised(patch):
+        yield Layer(network.features[stage] * channels, channels, voxels[stage], 0.0)
 
 
 def _convolution(kernel: Zyx, inputs: int, outputs: int, voxels: float, joined: int = 0) -> Layer:

@@ -64,7 +64,8 @@ def memory_bytes(network: Network, patch: Zyx, channels: int, batch: int, *, pre
     voxels = math.prod(patch)
     saved = saved_bytes(network, patch, channels, precision=precision)
     again = recomputed_bytes(network, patch, channels, precision=precision)
-    passing = voxels * (channels * LOSS_BYTES + ALIVE_GRADIENTS * network.features[0] * BYTES[precision])
+    logits = voxels + sum(voxels / math.prod(network.coarseness(stage)) for stage in network.supervised(patch))
+    passing = logits * channels * LOSS_BYTES + voxels * ALIVE_GRADIENTS * network.features[0] * BYTES[precision]
     weighed = _attention_bytes(network, patch, channels)
     return int(batch * (saved + again + passing + weighed) + parameters(network, channels) * STATE_BYTES + WORKSPACE_BYTES)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pytc_auto.schema.plan import Plan
+from pytc_auto.training.deep_supervision import loss_over_stages, stages_of
 from pytc_auto.training.losses import head_loss
 
 Validate = Callable[[nn.Module, int], Mapping[str, float]]
@@ -22,7 +24,7 @@ class ConnectomicsModule(pl.LightningModule):
     """Learns what a plan says.
 
     Args:
-        network: (N, 1, Z, Y, X) to logits (N, K, Z, Y, X).
+        network: (N, 1, Z, Y, X) to logits (N, K, Z, Y, X); in training perhaps a list of such, fine to coarse.
         plan: Heads, losses, optimizer.
         validate: Scores a held-out region; None where nothing is held out.
     """
@@ -38,11 +40,12 @@ class ConnectomicsModule(pl.LightningModule):
         return self.network(image_nczyx)
 
     def training_step(self, batch: Mapping[str, Any], _index: int) -> Tensor:
-        """Weighted sum of the heads' losses."""
-        logits = self.network(batch["image"]).split([head.channels for head in self.plan.learned], dim=1)
+        """Weighted sum of the heads' losses, each over all stages that the network gives."""
+        sizes = [head.channels for head in self.plan.learned]
+        stages = [made.split(sizes, dim=1) for made in stages_of(self.network(batch["image"]))]
         loss = torch.zeros((), device=self.device)
-        for head, part, target in zip(self.plan.learned, logits, batch["targets"], strict=True):
-            value = head_loss(head, part, target["values"], target["mask"])
+        for head, logits, target in zip(self.plan.learned, zip(*stages, strict=True), batch["targets"], strict=True):
+            value = loss_over_stages(logits, target["values"], target["mask"], partial(head_loss, head))
             self.log(f"train/{head.kind}", value.detach(), prog_bar=True)
             loss = loss + head.weight * value
         return loss

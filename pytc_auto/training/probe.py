@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from pytc_auto.geometry import Zyx
 from pytc_auto.models.build import build_from
 from pytc_auto.schema.network import Network
 from pytc_auto.schema.plan import Precision
+from pytc_auto.training.deep_supervision import loss_over_stages, stages_of
 
 WARM_UP = 2
 TIMED = 5
@@ -32,15 +34,15 @@ def training_steps(
     Raises:
         FloatingPointError: The precision gives a loss that is not finite.
     """
-    model = build_from(network, channels).to(device).train()
+    model = build_from(network, channels, patch).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters())
     image = torch.randn(batch, 1, *patch, device=device)
     truth = torch.zeros(batch, channels, *patch, device=device)
     while True:
         started = time.perf_counter()
         with torch.autocast(device, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
-            logits = model(image)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), truth)
+            stages = stages_of(model(image))
+        loss = loss_over_stages(stages, truth, truth, lambda made, wanted, _: cross_entropy(made.float(), wanted))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

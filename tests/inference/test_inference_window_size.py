@@ -75,3 +75,10 @@ def test_blocks_of_a_thin_volume_equal_the_whole(make_plan, window):
     whole = predict_box([network], image, plan, image.box)
     part = predict_box([network], image, plan, Box((1, 13, 7), (5, 40, 31)))
     np.testing.assert_allclose(part, whole[:, 1:5, 13:40, 7:31], atol=1e-4)
+
+
+def test_a_network_that_knows_one_extent_keeps_its_patch(make_plan):
+    strides = [[1] * 3, *[[2] * 3] * 4]
+    network = {"kind": "unetr", "features": [4, 8, 16, 32, 16], "strides": strides, "kernels": [[3] * 3] * 5}
+    plan = make_plan(patch=[32, 32, 48], network=network | {"blocks": [1, 1, 1, 1, 12]})
+    assert window_plan(plan, (20, 300, 400)) == plan

@@ -242,13 +242,27 @@ def test_the_command_line_prints_plans_scores_and_errors(monkeypatch, capsys, ne
     assert run_cli(monkeypatch, capsys, "train", "cli", "--fold", "x")[0] == 2
 
 
-@pytest.mark.parametrize("kind", ["resenc", "mednext"])
+@pytest.mark.parametrize("kind", ["resenc", "mednext", "segresnet"])
 def test_every_kind_of_network_goes_the_whole_way(neurons, tmp_path, quick, kind):
     planned = pytc_auto.plan(neurons / "train", [f"network.kind={kind}"], name=kind, runs=tmp_path)
     assert planned.plan.network.kind == kind
     trained = pytc_auto.train(kind, runs=tmp_path)
     assert trained.scores[0]["voi"] >= 0
     (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=trained.run.model, out=tmp_path / "seg")
+    assert open_segmentation(out).shape == (24, 28, 36)
+
+
+def test_a_deeply_supervised_network_goes_the_whole_way_and_keeps_its_coarse_heads(neurons, tmp_path, quick):
+    strides = "network.strides=[[1,1,1],[2,2,2],[2,2,2]]"
+    pytc_auto.plan(
+        neurons / "train", ["network.kind=dynunet", strides, "network.deep_supervision=true"], name="deep", runs=tmp_path
+    )
+    model = pytc_auto.train("deep", runs=tmp_path).run.model
+    assert {name for name in load_file(model / "fold_0.safetensors") if "coarse" in name} == {
+        "coarse_heads.0.weight",
+        "coarse_heads.0.bias",
+    }
+    (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=model, out=tmp_path / "seg")
     assert open_segmentation(out).shape == (24, 28, 36)
 
 

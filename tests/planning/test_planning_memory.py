@@ -56,7 +56,7 @@ def measured(network, patch, channels, precision):
         torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16" and not cast),
     ):
         logits = model(image.to("meta").bfloat16() if cast else image)
-    assert logits.requires_grad
+    assert all(stage.requires_grad for stage in (logits if network.deep_supervision else [logits]))
     weights = sum(p.numel() for p in model.parameters())
     return sum(size for size, _ in kept.values()) + (2 * weights if cast else 0), weights
 
@@ -155,3 +155,16 @@ def test_attention_is_part_of_the_memory_and_of_the_work():
     assert forward_bytes(one, patch, 3) > 12 * weighed
     products = 2 * 7**3 * 12 * 35**3
     assert multiply_adds(two, patch, 3) - multiply_adds(one, patch, 3) > products
+
+
+@pytest.mark.parametrize("kind", ["unet", "resenc", "mednext", "dynunet"])
+def test_the_estimate_knows_deep_supervision(kind):
+    more = {"expansion": [2] * 4} if kind == "mednext" else {}
+    plain, patch = network_of(kind, "isotropic", 16, 4, [2] * 5, **more)
+    network = plain.replace(deep_supervision=True)
+    assert network.supervised(patch) == [1, 2]
+    found, _ = measured(network, patch, 5, "fp32")
+    assert saved_bytes(network, patch, 5, precision="fp32") == pytest.approx(found, rel=0.1)
+    coarse = 32 * 48 * 32 * (1 / 8 + 1 / 64) * 5 * 20
+    assert memory_bytes(network, patch, 5, 1) - memory_bytes(plain, patch, 5, 1) == pytest.approx(coarse, rel=0.1)
+    assert multiply_adds(network, patch, 5) > multiply_adds(plain, patch, 5)
