@@ -14,6 +14,7 @@ from pytc_auto.errors import ModelError, OutputError
 from pytc_auto.files import whole
 
 SHOWN = 5
+BETTER = "Train again, or use another checkpoint"
 
 
 def save_weights(network: nn.Module, path: Path | str) -> None:
@@ -24,11 +25,11 @@ def save_weights(network: nn.Module, path: Path | str) -> None:
         OutputError: The file cannot be written; an older one of the same name is kept.
     """
     path = Path(path)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in _tensors(network).items()}
-    _check_finite(tensors, path, "The training went astray; go back to an earlier checkpoint or lower the learning rate")
+    held = {name: t.detach().cpu().contiguous() for name, t in tensors(network).items()}
+    _check_finite(held, path, "The training went astray; go back to an earlier checkpoint or lower the learning rate")
     try:
         with whole(path) as partial:
-            save_file(tensors, partial)
+            save_file(held, partial)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path}: the weights cannot be written ({error}). Make room, or choose another folder.") from error
 
@@ -40,16 +41,26 @@ def load_weights(network: nn.Module, path: Path | str) -> None:
         ModelError: The file is missing or damaged, its names or shapes are not the network's, or a weight is NaN or infinite.
             The network is then as it was.
     """
+    load_state(network, read_weights(path), path)
+
+
+def read_weights(path: Path | str) -> dict[str, torch.Tensor]:
+    """The tensors of a file by name.
+
+    Raises:
+        ModelError: It is missing or damaged, or a value is NaN or infinite.
+    """
     path = Path(path)
     try:
-        saved = load_file(path, device="cpu")
+        saved: dict[str, torch.Tensor] = load_file(path, device="cpu")
     except FileNotFoundError as error:
         raise ModelError(f"{path}: is missing. A model folder holds plan.yaml and one fold_K.safetensors per member.") from error
     except (OSError, SafetensorError, ValueError) as error:
         raise ModelError(
             f"{path}: is not a whole safetensors file ({error}). Copy the model again, or export it again."
         ) from error
-    load_state(network, saved, path)
+    _check_finite(saved, path, BETTER)
+    return saved
 
 
 def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: Path | str) -> None:
@@ -58,18 +69,18 @@ def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: Pat
     Raises:
         ModelError: Names or shapes are not the network's, or a weight is NaN or infinite. The network is then as it was.
     """
-    wanted = _tensors(network)
+    wanted = tensors(network)
     faults = _faults(network, wanted, state)
     if faults:
         listed = ". ".join(faults)
         raise ModelError(f"{where}: the weights do not fit the network. {listed}. Use the plan.yaml exported with them.")
-    _check_finite(state, where, "Train again, or use another checkpoint")
+    _check_finite(state, where, BETTER)
     with torch.no_grad():
         for name, tensor in wanted.items():
             tensor.copy_(state[name])
 
 
-def _tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+def tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     """What a network consists of, each tensor once although a module may be held under several names."""
     found: dict[int, tuple[str, torch.Tensor]] = {}
     for name, tensor in network.state_dict(keep_vars=True).items():
@@ -89,17 +100,17 @@ def _faults(network: nn.Module, wanted: Mapping[str, torch.Tensor], state: Mappi
             if n in state and state[n].shape != t.shape
         ],
     }
-    return [f"{sort}: {_some(names)}" for sort, names in sorts.items() if names]
+    return [f"{sort}: {some(names)}" for sort, names in sorts.items() if names]
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _check_finite(tensors: Mapping[str, torch.Tensor], where: Path | str, advice: str) -> None:
+def _check_finite(held: Mapping[str, torch.Tensor], where: Path | str, advice: str) -> None:
     """Refuse tensors with NaN or infinite values, by name."""
-    bad = [name for name, t in tensors.items() if not bool(torch.isfinite(t).all())]
+    bad = [name for name, t in held.items() if not bool(torch.isfinite(t).all())]
     if bad:
-        raise ModelError(f"{where}: NaN or infinite values in {_some(bad)}. {advice}.")
+        raise ModelError(f"{where}: NaN or infinite values in {some(bad)}. {advice}.")
