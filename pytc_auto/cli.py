@@ -159,13 +159,14 @@ def train(
     runs: RunsOption = Path("runs"),
     fold: Annotated[Any, typer.Option(parser=fold_number, metavar="K|all", help="which fold to train")] = "0",
     max_time: TimeOption = None,
+    init_from: Annotated[Path | None, typer.Option(metavar="MODEL", help="model folder whose weights to start from")] = None,
 ) -> None:
     """Run the plan; the same command again resumes. Exports one model folder."""
     from pytc_auto.pipeline.training import train as run
 
     number: Any = fold if fold == "all" else int(fold)
     with _bars() as bars:
-        done = run(what, runs=runs, fold=number, max_seconds=max_time, say=bars.say, progress=bars)
+        done = run(what, runs=runs, fold=number, max_seconds=max_time, init_from=init_from, say=bars.say, progress=bars)
     console = _console()
     for number, scores in sorted(done.scores.items()):
         console.print(score_table(scores, f"Validation, fold {number} (chosen by {done.metric})"))

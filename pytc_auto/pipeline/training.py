@@ -10,6 +10,7 @@ from typing import Literal
 
 from pytc_auto.errors import PlanError
 from pytc_auto.pipeline.device import device
+from pytc_auto.pipeline.init_from import start_from
 from pytc_auto.pipeline.runs import Run, find_run
 from pytc_auto.pipeline.validation import HeldOut, Trial, best_of, mean_trials
 from pytc_auto.progress import Progress, silent
@@ -42,12 +43,13 @@ class Trained:
     stopped_early: bool
 
 
-def train(
+def train(  # noqa: PLR0913
     what: str | Path,
     *,
     runs: str | Path = "runs",
     fold: int | Literal["all"] = 0,
     max_seconds: float | None = None,
+    init_from: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> Trained:
@@ -58,19 +60,21 @@ def train(
         runs: Folder of all runs.
         fold: Number of the fold that is held out, or "all".
         max_seconds: Stop early, cleanly, with a model exported, within this time per fold.
+        init_from: Model folder whose weights a fold starts from as far as they fit; one that has started goes on from its own.
         say: Told what is being done.
         progress: Told how far the tuning of the decoder is; training shows its own bar.
 
     Raises:
         PlanError: There is no such run or fold, or its plan is not valid.
         DataError: The volumes cannot be read.
+        ModelError: ``init_from`` is not a model folder, or nothing of it fits.
     """
     run = find_run(what, Path(runs))
     plan = run.plan()
     started = time.monotonic()
-    stopped = False
+    stopped, start = False, None if init_from is None else Path(init_from)
     for number in _folds(plan, fold):
-        stopped |= _train_fold(run, plan, number, max_seconds, say, progress)
+        stopped |= _train_fold(run, plan, number, max_seconds, start, say, progress)
     if fold != "all" and plan.sampling.refit_steps and not stopped:
         stopped = _refit(run, plan, fold, max_seconds and max_seconds + started - time.monotonic(), say)
     say("Exporting the model")
@@ -86,8 +90,14 @@ def _folds(plan: Plan, fold: int | Literal["all"]) -> list[int]:
     return [fold]
 
 
-def _train_fold(  # noqa: PLR0917
-    run: Run, plan: Plan, number: int, max_seconds: float | None, say: Callable[[str], None], progress: Progress
+def _train_fold(  # noqa: PLR0913, PLR0917
+    run: Run,
+    plan: Plan,
+    number: int,
+    max_seconds: float | None,
+    start: Path | None,
+    say: Callable[[str], None],
+    progress: Progress,
 ) -> bool:
     """Fit, tune, and leave weights, scores and a picture in the fold's folder. Tells whether the time ended it."""
     from pytorch_lightning import seed_everything
@@ -97,9 +107,12 @@ def _train_fold(  # noqa: PLR0917
     from pytc_auto.data.volumes import open_volumes, whole_regions
     from pytc_auto.models.build import build_network
     from pytc_auto.models.weights import load_state, save_weights
-    from pytc_auto.training.fit import best_weights, fit
+    from pytc_auto.training.fit import LAST, best_weights, fit
 
     folder = run.fold(number)
+    if start is not None and (folder / "checkpoints" / f"{LAST}.ckpt").exists():
+        say(f"Fold {number} goes on from its own checkpoint; --init-from is ignored")
+        start = None
     if (folder / "scores.json").is_file() and (folder / WEIGHTS).is_file():
         say(f"Fold {number} is trained already")
         return False
@@ -109,6 +122,8 @@ def _train_fold(  # noqa: PLR0917
     held_out = HeldOut(plan, volumes, division.validation)
     seed_everything(plan.sampling.seed + number, workers=False, verbose=False)
     network = build_network(plan)
+    if start is not None:
+        start_from(network, plan, start, number, say)
     say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}")
     data = ConnectomicsDataModule(volumes, plan, division, workers=_workers())
     fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline)
