@@ -144,7 +144,7 @@ def _transformer(feature: int, voxels: float, padded: float, attention: tuple[in
     heads, seen, biased = attention
     weighed = heads * seen * padded
     products = 2 * seen * feature * padded / voxels
-    yield Layer(3 * feature**2, 3 * feature, padded, feature * voxels + 7 * feature * padded)
+    yield Layer(3 * feature**2, 3 * feature, padded, feature * voxels + 5 * feature * padded)
     yield Layer(0, 0, voxels, 0.0 if biased else weighed, full=weighed if biased else 0.0, products=products)
     yield Layer(feature**2, feature, padded, feature * padded)
     yield Layer(WIDER * feature**2, WIDER * feature, voxels, (2 + WIDER) * feature * voxels)

@@ -81,4 +81,4 @@ def test_a_network_that_knows_one_extent_keeps_its_patch(make_plan):
     strides = [[1] * 3, *[[2] * 3] * 4]
     network = {"kind": "unetr", "features": [4, 8, 16, 32, 16], "strides": strides, "kernels": [[3] * 3] * 5}
     plan = make_plan(patch=[32, 32, 48], network=network | {"blocks": [1, 1, 1, 1, 12]})
-    assert window_plan(plan, (20, 300, 400)) == plan
+    assert window_plan(plan, (10, 300, 400)) == plan

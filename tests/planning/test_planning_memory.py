@@ -168,3 +168,15 @@ def test_the_estimate_knows_deep_supervision(kind):
     coarse = 32 * 48 * 32 * (1 / 8 + 1 / 64) * 5 * 20
     assert memory_bytes(network, patch, 5, 1) - memory_bytes(plain, patch, 5, 1) == pytest.approx(coarse, rel=0.1)
     assert multiply_adds(network, patch, 5) > multiply_adds(plain, patch, 5)
+
+
+def test_a_transformer_block_of_few_and_wide_tokens_is_estimated_too():
+    raw = {"features": [24, 24, 48, 96, 192, 384], "strides": [(1, 1, 1), *[(2, 2, 2)] * 5], "kernels": [(3, 3, 3)] * 6}
+    one = Network(kind="swin_unetr", blocks=[1, 1, 1, 1, 1, 1], **raw)
+    two = one.replace(blocks=[1, 1, 1, 1, 4, 1])
+    patch = (32, 64, 32)
+    found, wanted = (
+        [how(made, patch) for made in (one, two)]
+        for how in (lambda *of: measured(*of, 3, "fp32")[0], lambda *of: saved_bytes(*of, 3, precision="fp32"))
+    )
+    assert wanted[1] - wanted[0] == pytest.approx(found[1] - found[0], rel=0.05)
