@@ -236,6 +236,7 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
         refit_steps=fit.refit_steps,
         foreground_share=FOREGROUND_SHARE if _is_rare(ground) else 0.0,
         seed=0,
+        patience=None,
     )
     numbers: Numbers = {
         "seconds_per_step": rounded(fit.seconds_per_step),
@@ -279,6 +280,8 @@ def _optimizer(steps: int) -> Decision[Optimizer]:
         warmup_steps=min(100, steps // 10),
         clip_norm=1.0,
         ema=rounded(1 - 1 / memory, 5),
+        swa_start=None,
+        weighting="fixed",
     )
     return Decision(optimizer, "optimizer.adamw", {"steps": steps, "ema_steps": memory})
 

@@ -14,7 +14,7 @@ class AffinityHead(Part):
 
     kind: Literal["affinities"]
     offsets: list[tuple[int, int, int]] = Field(min_length=2)
-    loss: Literal["balanced_bce"]
+    loss: Literal["balanced_bce", "focal", "tversky"]
     weight: PositiveFloat
 
     @property
@@ -28,7 +28,7 @@ class BinaryHead(Part):
 
     kind: Literal["foreground", "boundary"]
     width_nm: NonNegativeFloat = Field(description="of the boundary, across; 0 for foreground")
-    loss: Literal["dice_bce", "dice_balanced_bce"]
+    loss: Literal["dice_bce", "dice_balanced_bce", "focal", "tversky"]
     weight: PositiveFloat
 
     @property
@@ -42,7 +42,7 @@ class ClassHead(Part):
 
     kind: Literal["classes"]
     class_weights: list[PositiveFloat] = Field(min_length=2, description="of the cross entropy")
-    loss: Literal["dice_ce"]
+    loss: Literal["dice_ce", "focal", "tversky"]
     weight: PositiveFloat
 
     @property
@@ -56,7 +56,7 @@ class ShapeHead(Part):
 
     kind: Literal["lsd"]
     sigma_nm: PositiveFloat = Field(description="of the Gaussian around each voxel")
-    loss: Literal["mse"]
+    loss: Literal["mse", "smooth_l1"]
     weight: PositiveFloat
 
     @property
@@ -102,7 +102,7 @@ class PolarityHead(Part):
     """Sides of synapses: presynaptic, postsynaptic, either. Ids 2k - 1 and 2k of the labels are the two sides of synapse k."""
 
     kind: Literal["polarity"]
-    loss: Literal["dice_bce", "dice_balanced_bce"]
+    loss: Literal["dice_bce", "dice_balanced_bce", "focal", "tversky"]
     weight: PositiveFloat
 
     @property

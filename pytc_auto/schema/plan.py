@@ -79,10 +79,11 @@ class Sampling(Part):
     refit_steps: NonNegativeInt = Field(description="steps on all labelled data once the fold has chosen the decoder; 0: none")
     foreground_share: Probability = Field(description="share of crops drawn around a rare or foreground voxel")
     seed: NonNegativeInt
+    patience: PositiveInt | None = Field(None, description="validations without gain after which a fold ends; null: none")
 
 
 class Optimizer(Part):
-    """AdamW with a learning rate that follows a cosine over the steps; weights averaged exponentially (EMA)."""
+    """AdamW with a learning rate that follows a cosine over the steps; weights averaged exponentially (EMA) or equally (SWA)."""
 
     kind: Literal["adamw"]
     learning_rate: PositiveFloat
@@ -90,7 +91,20 @@ class Optimizer(Part):
     schedule: Literal["cosine"]
     warmup_steps: NonNegativeInt
     clip_norm: PositiveFloat
-    ema: Annotated[float, Field(ge=0, lt=1)]
+    ema: Annotated[float, Field(ge=0, lt=1, description="what the average keeps at each step; 0: no such average")]
+    swa_start: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="share of the steps after which all weights count the same in an average; null: no such average"
+    )
+    weighting: Literal["fixed", "uncertainty"] = Field(
+        "fixed", description="of the heads' losses: by their weights alone, or also by what is learned of their noise"
+    )
+
+    @model_validator(mode="after")
+    def _one_average(self) -> Self:
+        if self.ema > 0 and self.swa_start is not None:
+            told = f"ema {self.ema:g} and swa_start {self.swa_start:g} are two averages"
+            raise ValueError(f"{told}. Set ema to 0, or swa_start to null")
+        return self
 
 
 class SlabFolds(Part):

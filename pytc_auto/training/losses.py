@@ -14,6 +14,13 @@ from pytc_auto.training.regression import REGRESSION
 
 LEAST_SHARE = 0.05
 SMOOTH = 1e-5
+FOCUS = 2.0
+"""Exponent of the focal loss."""
+FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7
+"""What they cost in the Tversky loss: a missed object is the worse fault."""
+LINEAR_FROM = 0.1
+"""Of smooth L1: an error of this size and more counts linearly."""
+AXES = (0, 2, 3, 4)
 
 
 def balanced_bce(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
@@ -29,10 +36,9 @@ def balanced_bce(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor)
     Source:
         Masked per-channel balance as in Lee et al. 2017 (arXiv:1706.00120).
     """
-    axes = (0, 2, 3, 4)
     values, mask = values_nkzyx.float(), mask_nkzyx.float()
-    known = mask.sum(axes).clamp(min=1)
-    share = ((values * mask).sum(axes) / known).clamp(LEAST_SHARE, 1 - LEAST_SHARE)[None, :, None, None, None]
+    known = mask.sum(AXES).clamp(min=1)
+    share = ((values * mask).sum(AXES) / known).clamp(LEAST_SHARE, 1 - LEAST_SHARE)[None, :, None, None, None]
     weight = mask * torch.where(values_nkzyx > 0, 0.5 / share, 0.5 / (1 - share))
     loss = functional.binary_cross_entropy_with_logits(logits_nkzyx.float(), values, weight=weight, reduction="sum")
     return loss / known.sum()
@@ -71,27 +77,100 @@ def dice_ce(logits_nkzyx: Tensor, index_n1zyx: Tensor, mask_n1zyx: Tensor, class
 
 def _soft_dice(probabilities: Tensor, values: Tensor) -> Tensor:
     """1 - Dice, mean over the channels that the batch holds or the network claims."""
-    axes = (0, 2, 3, 4)
-    common = (probabilities * values).sum(axes)
-    total = probabilities.sum(axes) + values.sum(axes)
+    common = (probabilities * values).sum(AXES)
+    total = probabilities.sum(AXES) + values.sum(AXES)
     return 1 - ((2 * common + SMOOTH) / (total + SMOOTH)).mean()
+
+
+def focal(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
+    """Binary cross entropy in which a voxel counts the less, the surer the network is of the right value.
+
+    (1 - p)² times the cross entropy, p the probability of the right value; mean over the known voxels.
+
+    Source:
+        Lin et al. 2017 (arXiv:1708.02002), without its factor alpha.
+    """
+    cross = functional.binary_cross_entropy_with_logits(logits_nkzyx.float(), values_nkzyx.float(), reduction="none")
+    return _mean((1 - torch.exp(-cross)) ** FOCUS * cross, mask_nkzyx)
+
+
+def focal_ce(logits_nkzyx: Tensor, index_n1zyx: Tensor, mask_n1zyx: Tensor, class_weights: Sequence[float]) -> Tensor:
+    """The focal loss of classes; arguments as of ``dice_ce``, weighted as its cross entropy."""
+    logits, index = logits_nkzyx.float(), index_n1zyx[:, 0].long()
+    weights = torch.tensor(class_weights, device=logits.device)[index] * mask_n1zyx[:, 0]
+    cross = functional.cross_entropy(logits, index, reduction="none")
+    return ((1 - torch.exp(-cross)) ** FOCUS * cross * weights).sum() / weights.sum().clamp(min=1e-6)
+
+
+def tversky(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
+    """Soft Dice in which what is missed costs more than what is claimed wrongly; over the known voxels, mean over channels.
+
+    Source:
+        Salehi et al. 2017 (arXiv:1706.05721).
+    """
+    mask = mask_nkzyx.float()
+    return _soft_tversky(torch.sigmoid(logits_nkzyx.float()) * mask, values_nkzyx.float() * mask)
+
+
+def tversky_classes(logits_nkzyx: Tensor, index_n1zyx: Tensor, mask_n1zyx: Tensor, class_weights: Sequence[float]) -> Tensor:
+    """The Tversky loss of classes, mean over them with their weights; arguments as of ``dice_ce``."""
+    one_hot = functional.one_hot(index_n1zyx[:, 0].long(), len(class_weights)).movedim(-1, 1) * mask_n1zyx
+    weights = torch.tensor(class_weights, device=logits_nkzyx.device)
+    return _soft_tversky(logits_nkzyx.float().softmax(1) * mask_n1zyx, one_hot.float(), weights)
+
+
+def _soft_tversky(probabilities: Tensor, values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """1 - Tversky index, mean over the channels."""
+    common = (probabilities * values).sum(AXES)
+    wrong = (probabilities * (1 - values)).sum(AXES)
+    missed = ((1 - probabilities) * values).sum(AXES)
+    index = (common + SMOOTH) / (common + FALSE_POSITIVES * wrong + FALSE_NEGATIVES * missed + SMOOTH)
+    return 1 - (index.mean() if weights is None else (index * weights).sum() / weights.sum())
 
 
 def mse(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
     """Mean squared error of the sigmoid over the known voxels."""
-    wrong = (torch.sigmoid(logits_nkzyx.float()) - values_nkzyx) ** 2 * mask_nkzyx
-    return wrong.sum() / mask_nkzyx.sum().clamp(min=1)
+    return _mean((torch.sigmoid(logits_nkzyx.float()) - values_nkzyx) ** 2, mask_nkzyx)
 
 
-_BY_NAME: MappingProxyType[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = MappingProxyType(
-    {"balanced_bce": balanced_bce, "dice_bce": dice_bce, "dice_balanced_bce": dice_balanced_bce, "mse": mse}
+def smooth_l1(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
+    """Error of the sigmoid, squared where it is below 0.1 and linear beyond; mean over the known voxels.
+
+    Source:
+        Girshick 2015 (arXiv:1504.08083).
+    """
+    found = torch.sigmoid(logits_nkzyx.float())
+    wrong = functional.smooth_l1_loss(found, values_nkzyx.float(), reduction="none", beta=LINEAR_FROM)
+    return _mean(wrong, mask_nkzyx)
+
+
+def _mean(loss_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
+    """Over the known voxels."""
+    return (loss_nkzyx * mask_nkzyx).sum() / mask_nkzyx.sum().clamp(min=1)
+
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+ClassLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float]], Tensor]
+LOSSES: MappingProxyType[str, Loss] = MappingProxyType(
+    {
+        "balanced_bce": balanced_bce,
+        "dice_bce": dice_bce,
+        "dice_balanced_bce": dice_balanced_bce,
+        "focal": focal,
+        "tversky": tversky,
+        "mse": mse,
+        "smooth_l1": smooth_l1,
+    }
+)
+CLASS_LOSSES: MappingProxyType[str, ClassLoss] = MappingProxyType(
+    {"dice_ce": dice_ce, "focal": focal_ce, "tversky": tversky_classes}
 )
 
 
 def head_loss(head: Head | ShapeHead, logits: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     """The loss of one head, as its plan names it."""
     if isinstance(head, ClassHead):
-        return dice_ce(logits, values, mask, head.class_weights)
+        return CLASS_LOSSES[head.loss](logits, values, mask, head.class_weights)
     if isinstance(head, DistanceHead | FlowHead):
         return REGRESSION[head.loss](logits, values, mask)
-    return _BY_NAME[head.loss](logits, values, mask)
+    return LOSSES[head.loss](logits, values, mask)

@@ -107,6 +107,9 @@ OPTIONAL = {
     "network.deep_supervision",
     "folds.members",
     "inference.window",
+    "sampling.patience",
+    "optimizer.swa_start",
+    "optimizer.weighting",
 }
 
 
@@ -177,6 +180,7 @@ def test_faults_of_fields_and_between_fields_are_told_at_once():
         ("synapses", ("labels",), CLASSES, "heads.0.kind: kind polarity does not go with labels of kind classes"),
         ("objects", ("decoder", "grid"), {"distance_threshold": [0.3]}, "decoder.grid: distance_threshold is of a distance"),
         ("classes", ("auxiliary",), [SHAPE], "auxiliary: shape descriptors are of instances, labels are of kind classes. Use []"),
+        ("neurons", ("optimizer", "swa_start"), 0.7, " and swa_start 0.7 are two averages. Set ema to 0, or"),
         ("neurons", ("auxiliary",), [{**SHAPE, "sigma_nm": -1}], "auxiliary.0.sigma_nm: Input should be greater than 0 (got -1)"),
     ],
 )
