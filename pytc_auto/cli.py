@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -67,6 +68,13 @@ class LauncherName(StrEnum):
 
     local = "local"
     slurm = "slurm"
+
+
+class LoggerName(StrEnum):
+    """Who is told losses and scores, beside TensorBoard and a CSV file."""
+
+    wandb = "wandb"
+    mlflow = "mlflow"
 
 
 def seconds(text: str) -> float:
@@ -154,19 +162,25 @@ def plan(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
-def train(
+def train(  # noqa: PLR0913, PLR0917
     what: Annotated[str, typer.Argument(help="data folder, plan file, or the run's name", metavar="DATASET|PLAN|NAME")],
     runs: RunsOption = Path("runs"),
     fold: Annotated[Any, typer.Option(parser=fold_number, metavar="K|all", help="which fold to train")] = "0",
     max_time: TimeOption = None,
     init_from: Annotated[Path | None, typer.Option(metavar="MODEL", help="model folder whose weights to start from")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="train on so many at once; with --fold all, a fold on each")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="machines, under torchrun or SLURM")] = 1,
+    logger: Annotated[list[LoggerName] | None, typer.Option(help="beside TensorBoard and CSV; may be repeated")] = None,
 ) -> None:
     """Run the plan; the same command again resumes. Exports one model folder."""
     from pytc_auto.pipeline.training import train as run
+    from pytc_auto.training.flags import Flags
 
     number: Any = fold if fold == "all" else int(fold)
+    loggers = tuple(name.value for name in logger or ())
+    flags = Flags(devices=devices, nodes=nodes, loggers=loggers, init_from=init_from)
     with _bars() as bars:
-        done = run(what, runs=runs, fold=number, max_seconds=max_time, init_from=init_from, say=bars.say, progress=bars)
+        done = run(what, runs=runs, fold=number, max_seconds=max_time, flags=flags, say=bars.say, progress=bars)
     console = _console()
     for number, scores in sorted(done.scores.items()):
         console.print(score_table(scores, f"Validation, fold {number} (chosen by {done.metric})"))
@@ -383,6 +397,13 @@ def _console(*, stderr: bool = False) -> Any:
 
 
 def _bars() -> Bars:
+    from rich.console import Console
+
     from pytc_auto.progress import Bars
 
-    return Bars(_console())
+    return Bars(_console() if _is_first_process() else Console(quiet=True))
+
+
+def _is_first_process() -> bool:
+    """Of those that Lightning, torchrun or SLURM have started together, the one that speaks."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from pytc_auto.data.crops import CropDataset, CropTensors, collate_crops
 from pytc_auto.data.folds import Division
-from pytc_auto.data.sampler import StepSampler
+from pytc_auto.data.sampler import Share, StepSampler
 from pytc_auto.data.volumes import LabelledVolume
 from pytc_auto.schema.plan import Plan
 
@@ -40,9 +40,11 @@ class ConnectomicsDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[CropTensors]:
         """Give the crops, from where the trainer stands. The trainer needs max_epochs, not max_steps, to resume."""
         sampling = self.plan.sampling
-        per_step = sampling.batch * sampling.accumulate
+        share = self._share()
+        per_step = sampling.batch * sampling.accumulate * share.processes
         dataset = CropDataset(self.volumes, self.plan, self.division.training)
-        sampler = StepSampler(sampling.validate_every * per_step, len(dataset), first=self._steps_done() * per_step)
+        every, total, done = (n * per_step for n in (sampling.validate_every, sampling.steps, self._steps_done()))
+        sampler = StepSampler(every, total, first=done, share=share)
         importlib.import_module("monai.transforms")  # once, before the workers are forked
         return DataLoader(
             dataset,
@@ -58,6 +60,12 @@ class ConnectomicsDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[torch.Tensor]:
         """Give the number of each validation region as a tensor of one integer."""
         return DataLoader(torch.arange(len(self.division.validation)), batch_size=1)  # type: ignore[arg-type]
+
+    def _share(self) -> Share:
+        """Of this process among those that train together."""
+        if self.trainer is None:
+            return Share(batch=self.plan.sampling.batch)
+        return Share(self.trainer.global_rank, self.trainer.world_size, self.plan.sampling.batch)
 
     def _steps_done(self) -> int:
         """Optimizer steps of the run that is resumed."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.decoding.decode import decode
 from pytc_auto.io.predictions import probabilities
-from pytc_auto.pipeline.validation import HeldOut, Trial
-from pytc_auto.report.pictures import alike, colors, overlay, side_by_side
+from pytc_auto.report.pictures import alike, colors, overlay, side_by_side, small_picture
 from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead
 from pytc_auto.schema.plan import Plan
+
+if TYPE_CHECKING:
+    from pytc_auto.pipeline.validation import HeldOut, Trial
 
 Array = npt.NDArray[Any]
 
@@ -43,6 +45,12 @@ def result_picture(
         segmentation: (Z, Y, X).
         truth: (Z, Y, X).
     """
+    panels = _panels(plan, image=image, stored=stored, segmentation=segmentation, truth=truth)
+    side_by_side(panels, path, title=f"{plan.name}, section {image.shape[0] // 2}")
+
+
+def _panels(plan: Plan, *, image: Array, stored: Array | None, segmentation: Array, truth: Array | None) -> dict[str, Array]:
+    """The middle section, by what is shown of it."""
     middle = image.shape[0] // 2
     section = image[middle]
     classes = isinstance(plan.heads[0], ClassHead)
@@ -54,7 +62,15 @@ def result_picture(
     panels["segmentation"] = overlay(section, segmentation[middle])
     if truth is not None:
         panels["truth"] = overlay(section, truth[middle])
-    side_by_side(panels, path, title=f"{plan.name}, section {middle}")
+    return panels
+
+
+def progress_picture(held_out: HeldOut, number: int, stored: npt.NDArray[np.uint8], segmentation: Array) -> npt.NDArray[np.uint8]:
+    """A held-out region as it is predicted so far, small, (Y, X, 3)."""
+    truth, _ = held_out.truth(number)
+    image = held_out.image(number)
+    panels = _panels(held_out.plan, image=image, stored=stored, segmentation=segmentation, truth=truth)
+    return small_picture(panels, title=f"{held_out.plan.name}, section {image.shape[0] // 2}")
 
 
 def validation_picture(held_out: HeldOut, stored: npt.NDArray[np.uint8], best: Trial, path: Path) -> None:

@@ -11,17 +11,22 @@ from typing import Literal
 from pytc_auto.errors import PlanError
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.init_from import start_from
+from pytc_auto.pipeline.memory_advice import memory_wanted
+from pytc_auto.pipeline.processes import end_unless_first, is_first, wait_for_all
 from pytc_auto.pipeline.runs import Run, find_run
+from pytc_auto.pipeline.side_by_side import check_devices, train_side_by_side
 from pytc_auto.pipeline.validation import HeldOut, Trial, best_of, mean_trials
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.model import ModelScores
 from pytc_auto.schema.plan import Plan
+from pytc_auto.training.flags import Flags
 
 MEMORY_FOR_DATA = 4e9
 TUNING_SHARE = 0.15
 """Share of ``--max-time`` kept for the last validation, tuning and export."""
 EXPORT_SHARE = 0.03
 """Share of what is left of it after the fold that is kept for the export."""
+ONE_DEVICE = Flags()
 WEIGHTS, REFITTED = "weights.safetensors", "refitted.safetensors"
 """Of a fold: as they were scored, and after the refit."""
 
@@ -49,34 +54,45 @@ def train(  # noqa: PLR0913
     runs: str | Path = "runs",
     fold: int | Literal["all"] = 0,
     max_seconds: float | None = None,
-    init_from: str | Path | None = None,
+    flags: Flags = ONE_DEVICE,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> Trained:
     """Train one fold or all; the same call resumes a run that was interrupted.
+
+    With several devices a fold is trained by as many processes, which start this script again (on SLURM and under torchrun they
+    are there already); all folds are trained side by side instead, one on each device.
 
     Args:
         what: A plan file, a data folder, or a run's name.
         runs: Folder of all runs.
         fold: Number of the fold that is held out, or "all".
         max_seconds: Stop early, cleanly, with a model exported, within this time per fold.
-        init_from: Model folder whose weights a fold starts from as far as they fit; one that has started goes on from its own.
+        flags: Devices, nodes, loggers, and the model to start from.
         say: Told what is being done.
         progress: Told how far the tuning of the decoder is; training shows its own bar.
 
     Raises:
         PlanError: There is no such run or fold, or its plan is not valid.
         DataError: The volumes cannot be read.
-        ModelError: ``init_from`` is not a model folder, or nothing of it fits.
+        BudgetError: A training step does not fit the memory; a plan that does is named.
+        ModelError: The loss was not finite for many steps in a row; or the model to start from is none, or nothing of it fits.
+        OutputError: The disk is full, or a logger is not installed.
     """
     run = find_run(what, Path(runs))
     plan = run.plan()
     started = time.monotonic()
-    stopped, start = False, None if init_from is None else Path(init_from)
-    for number in _folds(plan, fold):
-        stopped |= _train_fold(run, plan, number, max_seconds, start, say, progress)
+    numbers = _folds(plan, fold)
+    if fold == "all" and flags.processes > 1:
+        check_devices(plan, flags)
+        stopped = train_side_by_side(run, numbers, flags, max_seconds=max_seconds, say=say)
+    else:
+        stopped = False
+        for number in numbers:
+            stopped |= train_fold(run, plan, number, max_seconds=max_seconds, flags=flags, say=say, progress=progress)
     if fold != "all" and plan.sampling.refit_steps and not stopped:
-        stopped = _refit(run, plan, fold, max_seconds and max_seconds + started - time.monotonic(), say)
+        stopped = _refit(run, plan, fold, max_seconds and max_seconds + started - time.monotonic(), flags, say)
+    end_unless_first()
     say("Exporting the model")
     scores = export(run, plan)
     return Trained(run, scores.folds, scores.metric, scores.refit, time.monotonic() - started, stopped)
@@ -90,14 +106,15 @@ def _folds(plan: Plan, fold: int | Literal["all"]) -> list[int]:
     return [fold]
 
 
-def _train_fold(  # noqa: PLR0913, PLR0917
+def train_fold(  # noqa: PLR0913
     run: Run,
     plan: Plan,
     number: int,
+    *,
     max_seconds: float | None,
-    start: Path | None,
+    flags: Flags,
     say: Callable[[str], None],
-    progress: Progress,
+    progress: Progress = silent,
 ) -> bool:
     """Fit, tune, and leave weights, scores and a picture in the fold's folder. Tells whether the time ended it."""
     from pytorch_lightning import seed_everything
@@ -110,10 +127,11 @@ def _train_fold(  # noqa: PLR0913, PLR0917
     from pytc_auto.training.fit import LAST, best_weights, fit
 
     folder = run.fold(number)
+    start = flags.init_from
     if start is not None and (folder / "checkpoints" / f"{LAST}.ckpt").exists():
         say(f"Fold {number} goes on from its own checkpoint; --init-from is ignored")
         start = None
-    if (folder / "scores.json").is_file() and (folder / WEIGHTS).is_file():
+    if fold_is_trained(run, number):
         say(f"Fold {number} is trained already")
         return False
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
@@ -125,17 +143,27 @@ def _train_fold(  # noqa: PLR0913, PLR0917
     if start is not None:
         start_from(network, plan, start, number, say)
     say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}")
-    data = ConnectomicsDataModule(volumes, plan, division, workers=_workers())
-    fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline)
-    load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
-    say("Tuning the decoder on held-out data")
-    trials = _tune(held_out, network, folder, progress)
-    save_weights(network, folder / WEIGHTS)
-    _scores(plan, {number: trials}).save(folder / "scores.json")
+    data = ConnectomicsDataModule(volumes, plan, division, workers=_workers(flags))
+    with memory_wanted(run, plan):
+        fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline, flags=flags)
+    if is_first():
+        load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
+        say("Tuning the decoder on held-out data")
+        trials = _tune(held_out, network, folder, progress)
+        save_weights(network, folder / WEIGHTS)
+        _scores(plan, {number: trials}).save(folder / "scores.json")
+    wait_for_all()
     return fitted.stopped_early
 
 
-def _refit(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Callable[[str], None]) -> bool:
+def fold_is_trained(run: Run, number: int) -> bool:
+    """Whether nothing is left to do for a fold."""
+    return (run.fold(number) / "scores.json").is_file() and (run.fold(number) / WEIGHTS).is_file()
+
+
+def _refit(  # noqa: PLR0917
+    run: Run, plan: Plan, number: int, max_seconds: float | None, flags: Flags, say: Callable[[str], None]
+) -> bool:
     """Go on from a fold's weights on all labelled data. Tells whether the time ended it; then the fold's weights stay the best.
 
     The fold has chosen the decoder. One volume is often all there is, and what is held out of it, guard included, is a part of
@@ -163,19 +191,20 @@ def _refit(run: Run, plan: Plan, number: int, max_seconds: float | None, say: Ca
     network = build_network(plan)
     load_weights(network, folder / WEIGHTS)
     say(f"Refitting on all labelled data: {sampling.refit_steps} steps")
-    data = ConnectomicsDataModule(volumes, shorter, Division(whole_regions(volumes), ()), workers=_workers())
-    fitted = fit(shorter, network, data, folder / "refit", validate=None, deadline=deadline)
-    if not fitted.stopped_early:
+    data = ConnectomicsDataModule(volumes, shorter, Division(whole_regions(volumes), ()), workers=_workers(flags))
+    with memory_wanted(run, plan):
+        fitted = fit(shorter, network, data, folder / "refit", validate=None, deadline=deadline, flags=flags)
+    if not fitted.stopped_early and is_first():
         load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
         save_weights(network, folder / REFITTED)
     return fitted.stopped_early
 
 
-def _workers() -> int:
-    """One process prepares crops; the network has the other cores."""
+def _workers(flags: Flags) -> int:
+    """Half of the cores prepare crops, shared by the processes that train here; the networks have the others."""
     import os
 
-    return max(1, min(8, (os.cpu_count() or 1) // 2))
+    return max(1, min(8, (os.cpu_count() or 1) // 2 // flags.devices))
 
 
 def _tune(held_out: HeldOut, network: object, folder: Path, progress: Progress) -> list[Trial]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,12 @@ from pytc_auto.decoding.decode import candidates, combinations
 from pytc_auto.evaluation.scores import figure_of_merit, score
 from pytc_auto.inference.window import predict_box
 from pytc_auto.io.predictions import to_uint8
+from pytc_auto.pipeline.pictures import progress_picture
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Decoder, InstanceLabels, Plan
 from pytc_auto.targets.labels import instances_in_crop
+from pytc_auto.training.module import Validated
 
 Array = npt.NDArray[Any]
 COARSE_VALUES = 5
@@ -71,22 +73,27 @@ class HeldOut:
 
     def trials(self, stored_czyx: npt.NDArray[np.uint8], number: int, plan: Plan, progress: Progress = silent) -> list[Trial]:
         """Every decoder of the plan's grid on one region."""
+        return [trial for trial, _ in self.decoded(stored_czyx, number, plan, progress)]
+
+    def decoded(
+        self, stored_czyx: npt.NDArray[np.uint8], number: int, plan: Plan, progress: Progress = silent
+    ) -> Iterator[tuple[Trial, Array]]:
+        """Every decoder of the plan's grid on one region, and what it makes of it, (Z, Y, X)."""
         truth, unlabeled = self.truth(number)
         kind = "instances" if isinstance(plan.labels, InstanceLabels) else "classes"
         values = [] if isinstance(plan.labels, InstanceLabels) else list(plan.labels.values)
-        found: list[Trial] = []
         ways, voxels = combinations(plan.decoder), truth.size
-        for choice, segmentation in candidates(stored_czyx, plan):
+        for done, (choice, segmentation) in enumerate(candidates(stored_czyx, plan), 1):
             scores = score(segmentation, truth, ignore_zyx=unlabeled, kind=kind, values=values)  # type: ignore[arg-type]
-            found.append(Trial(choice, figure_of_merit(scores, plan.decoder.metric), scores))
-            progress(f"decoding held-out region {number} in {ways} ways", len(found) * voxels, ways * voxels)
-        return found
+            progress(f"decoding held-out region {number} in {ways} ways", done * voxels, ways * voxels)
+            yield Trial(choice, figure_of_merit(scores, plan.decoder.metric), scores), segmentation
 
-    def quick_score(self, network: Any, number: int) -> dict[str, float]:
-        """Score of a region with the best of a few decoders, for choosing a checkpoint."""
+    def quick_score(self, network: Any, number: int) -> Validated:
+        """Score of a region with the best of a few decoders, for choosing a checkpoint; a picture of the first region."""
         stored = self.predict(network, number, str(next(network.parameters()).device))
-        best = max(self.trials(stored, number, coarse(self.plan)), key=lambda trial: trial.merit)
-        return {"score": best.merit, **{k: v for k, v in best.scores.items() if math.isfinite(v)}}
+        best, segmentation = max(self.decoded(stored, number, coarse(self.plan)), key=lambda pair: pair[0].merit)
+        scores = {"score": best.merit, **{k: v for k, v in best.scores.items() if math.isfinite(v)}}
+        return Validated(scores, progress_picture(self, number, stored, segmentation) if number == 0 else None)
 
 
 def coarse(plan: Plan) -> Plan:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 GOLDEN = 0.61803398875
+LARGE, SMALL = 4.0, 2.0
+"""Width of a panel in inches, of 100 pixels."""
 
 
 def side_by_side(panels: dict[str, Array], path: Path, *, title: str = "") -> None:
@@ -20,13 +22,25 @@ def side_by_side(panels: dict[str, Array], path: Path, *, title: str = "") -> No
         path: PNG to write.
         title: Above all panels.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _drawn(panels, title, LARGE).figure.savefig(path)
+
+
+def small_picture(panels: dict[str, Array], *, title: str = "") -> npt.NDArray[np.uint8]:
+    """The same, half as large, as an array (Y, X, 3)."""
+    canvas = _drawn(panels, title, SMALL)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _drawn(panels: dict[str, Array], title: str, inches: float) -> Any:
+    """A canvas with panels of a width."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     height, width = next(iter(panels.values())).shape[:2]
-    inches = 4.0
     figure = Figure(figsize=(inches * len(panels), inches * height / width + 0.5), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     if title:
         figure.suptitle(title, fontsize=11)
     for number, (name, panel) in enumerate(panels.items()):
@@ -37,8 +51,7 @@ def side_by_side(panels: dict[str, Array], path: Path, *, title: str = "") -> No
             axes.imshow(panel, interpolation="nearest")
         else:
             axes.imshow(panel, cmap="gray", interpolation="nearest")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    return canvas
 
 
 def colors(labels_yx: Array) -> npt.NDArray[np.uint8]:

@@ -7,22 +7,36 @@ import math
 import time
 import warnings
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from pytc_auto.errors import ModelError
 from pytc_auto.schema.plan import Plan
+from pytc_auto.training.averaging import averaging
+from pytc_auto.training.checkpoints import WholeCheckpoints, room_wanted
+from pytc_auto.training.finite import SkipNonFinite
+from pytc_auto.training.flags import Flags
+from pytc_auto.training.loggers import loggers
 from pytc_auto.training.module import ConnectomicsModule, Validate
+from pytc_auto.training.pictures import KeepPictures
 from pytc_auto.training.progress import StepProgress
+from pytc_auto.training.stopping import StopAt, StopOnSignal, StopWithParent
 
 PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 BEST, LAST = "best", "last"
+ONE_DEVICE = Flags()
+LIGHTNINGS_INTERRUPT = 1
+"""Exit code that Lightning makes of Ctrl-C."""
+PATIENCE = timedelta(days=2)
+"""The other processes wait while the first one validates and tunes."""
 SAVING: dict[str, Any] = {"save_top_k": 1, "save_on_train_epoch_end": True, "enable_version_counter": False}
 
 
@@ -36,21 +50,7 @@ class Fitted:
     seconds: float
 
 
-class StopAt(pl.Callback):
-    """Ends the training cleanly at a time; Lightning validates once more before it stops."""
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        self.stopped = False
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_args: Any) -> None:  # noqa: ARG002
-        """Ask the trainer to stop once the time is over."""
-        if time.monotonic() >= self.deadline and not self.stopped:
-            self.stopped = True
-            trainer.should_stop = True
-
-
-def fit(
+def fit(  # noqa: PLR0913
     plan: Plan,
     network: nn.Module,
     data: pl.LightningDataModule,
@@ -58,6 +58,7 @@ def fit(
     *,
     validate: Validate | None,
     deadline: float | None = None,
+    flags: Flags = ONE_DEVICE,
 ) -> Fitted:
     """Train one fold; the same call again resumes after the last interval.
 
@@ -68,34 +69,62 @@ def fit(
         folder: The fold's, for checkpoints and logs.
         validate: Scores a held-out region; None where nothing is held out.
         deadline: time.monotonic() at which to stop early.
+        flags: Devices, nodes and loggers.
 
     Returns:
         The best checkpoint, without validation the last one, and how far the training came.
+
+    Raises:
+        ModelError: The loss was not finite for many steps in a row.
+        OutputError: A checkpoint or log cannot be written, or a logger is not installed.
+        SystemExit: A signal ended it; a checkpoint is saved.
     """
     started = time.monotonic()
     module = ConnectomicsModule(network, plan, validate)
     checkpoints = folder / "checkpoints"
-    last = ModelCheckpoint(checkpoints, filename=LAST, **SAVING)
-    best = ModelCheckpoint(checkpoints, filename=BEST, monitor="validation/score", mode="max", **SAVING)
-    stop = StopAt(deadline if deadline is not None else float("inf"))
     resume = checkpoints / f"{LAST}.ckpt"
-    with warnings.catch_warnings():
+    stop = StopAt(deadline if deadline is not None else float("inf"))
+    with warnings.catch_warnings(), room_wanted(folder):
         _quiet()
-        saved = [last] if validate is None else [best, last]
-        trainer = _trainer(plan, folder, [*saved, stop], validated=validate is not None)
-        trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume.exists() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        callbacks = [*_callbacks(plan, folder, resume, validated=validate is not None), stop]
+        trainer = _trainer(plan, folder, callbacks, flags, validated=validate is not None)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume.exists() else None, weights_only=True)
+        except SystemExit as ended:
+            if ended.code == LIGHTNINGS_INTERRUPT:
+                raise KeyboardInterrupt from None
+            raise
     chosen = checkpoints / f"{LAST if validate is None else BEST}.ckpt"
     return Fitted(chosen, trainer.global_step, stop.stopped, time.monotonic() - started)
 
 
-def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], *, validated: bool) -> pl.Trainer:
-    average = EMAWeightAveraging(decay=plan.optimizer.ema) if plan.optimizer.ema > 0 else None
+def _callbacks(plan: Plan, folder: Path, last: Path, *, validated: bool) -> list[pl.Callback]:
+    """In the order in which they act: an average is up to date before it is saved; the last checkpoint knows the best one."""
+    finite = SkipNonFinite(folder, last)
+    average = averaging(plan, lambda: finite.in_a_row > 0)
+    callbacks = [finite, *([average] if average else []), StopOnSignal(last), StopWithParent(), LearningRateMonitor("step")]
+    callbacks.append(StepProgress(plan.sampling.steps))
+    if validated:
+        watched: dict[str, Any] = {"monitor": "validation/score", "mode": "max"}
+        if plan.sampling.patience is not None:
+            callbacks.append(EarlyStopping(**watched, patience=plan.sampling.patience, check_finite=False))
+        callbacks.append(KeepPictures(folder / "validation"))
+        callbacks.append(ModelCheckpoint(last.parent, filename=BEST, **watched, **SAVING))
+    return [*callbacks, ModelCheckpoint(last.parent, filename=LAST, **SAVING)]
+
+
+def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], flags: Flags, *, validated: bool) -> pl.Trainer:
+    plugins: list[Any] = [WholeCheckpoints()]
+    if SLURMEnvironment.detect():
+        plugins.append(SLURMEnvironment(auto_requeue=False))
     return pl.Trainer(
         default_root_dir=folder,
         accelerator="gpu" if plan.machine.device == "cuda" and torch.cuda.is_available() else "cpu",
-        devices=1,
+        devices=flags.devices,
+        num_nodes=flags.nodes,
+        strategy=DDPStrategy(timeout=PATIENCE) if flags.processes > 1 else "auto",
+        use_distributed_sampler=False,
+        plugins=plugins,
         precision=PRECISION[plan.precision],
         max_epochs=math.ceil(plan.sampling.steps / plan.sampling.validate_every),
         accumulate_grad_batches=plan.sampling.accumulate,
@@ -106,8 +135,8 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], *, validate
         log_every_n_steps=20,
         enable_model_summary=False,
         enable_progress_bar=False,
-        logger=[CSVLogger(folder, name="", version=""), TensorBoardLogger(folder, name="", version="events")],
-        callbacks=[*([average] if average else []), *callbacks, LearningRateMonitor("step"), StepProgress(plan.sampling.steps)],
+        logger=loggers(flags.loggers, folder, plan.name),
+        callbacks=callbacks,
     )
 
 

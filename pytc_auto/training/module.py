@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -15,8 +18,22 @@ from pytc_auto.schema.plan import Plan
 from pytc_auto.training.deep_supervision import loss_over_stages, stages_of
 from pytc_auto.training.losses import head_loss
 
-Validate = Callable[[nn.Module, int], Mapping[str, float]]
-"""Predicts, decodes and scores held-out region number i; higher ``score`` is better."""
+
+@dataclass(frozen=True)
+class Validated:
+    """How a held-out region was predicted.
+
+    Attributes:
+        scores: By name; of ``score`` the higher is the better.
+        picture: For a person to look at, (Y, X, 3); None where there is none.
+    """
+
+    scores: Mapping[str, float]
+    picture: npt.NDArray[np.uint8] | None = None
+
+
+Validate = Callable[[nn.Module, int], Validated]
+"""Predicts, decodes and scores held-out region number i."""
 LEAST_RATE = 0.01
 
 
@@ -34,6 +51,8 @@ class ConnectomicsModule(pl.LightningModule):
         self.network = network
         self.plan = plan
         self._validate = validate
+        learned = plan.optimizer.weighting == "uncertainty"
+        self.log_variances = nn.Parameter(torch.zeros(len(plan.learned))) if learned else None
 
     def forward(self, image_nczyx: Tensor) -> Tensor:
         """Logits of all heads, one after another."""
@@ -44,17 +63,33 @@ class ConnectomicsModule(pl.LightningModule):
         sizes = [head.channels for head in self.plan.learned]
         stages = [made.split(sizes, dim=1) for made in stages_of(self.network(batch["image"]))]
         loss = torch.zeros((), device=self.device)
-        for head, logits, target in zip(self.plan.learned, zip(*stages, strict=True), batch["targets"], strict=True):
+        for number, (head, target) in enumerate(zip(self.plan.learned, batch["targets"], strict=True)):
+            logits = [stage[number] for stage in stages]
             value = loss_over_stages(logits, target["values"], target["mask"], partial(head_loss, head))
             self.log(f"train/{head.kind}", value.detach(), prog_bar=True)
-            loss = loss + head.weight * value
+            loss = loss + self.weighted(number, value)
         return loss
 
-    def validation_step(self, batch: Tensor, _index: int) -> None:
-        """Score held-out regions the way ``pytc predict`` does."""
+    def weighted(self, number: int, value: Tensor) -> Tensor:
+        """A head's part of the loss: times its weight, and where uncertainty is learned, divided by its variance.
+
+        exp(-s)·loss + s/2 with a learned log variance s per head, from 0 on: a head that stays bad comes to count less.
+
+        Source:
+            Kendall et al. 2018 (arXiv:1705.07115), in the form for classification.
+        """
+        value = self.plan.learned[number].weight * value
+        if self.log_variances is None:
+            return value
+        log_variance = self.log_variances[number]
+        return torch.exp(-log_variance) * value + log_variance / 2
+
+    def validation_step(self, batch: Tensor, _index: int) -> dict[str, Any]:
+        """Score held-out regions the way ``pytc predict`` does; the first process does it and tells the others."""
         assert self._validate is not None
         for region in batch.flatten().tolist():
-            scores = self._validate(self.network, int(region))
+            found = self._validate(self.network, int(region)) if self.trainer.is_global_zero else None
+            scores: Mapping[str, float] = self.trainer.strategy.broadcast(found.scores if found else {})
             self.log_dict(
                 {f"validation/{name}": value for name, value in scores.items()},
                 on_epoch=True,
@@ -62,11 +97,12 @@ class ConnectomicsModule(pl.LightningModule):
                 batch_size=1,
                 prog_bar=False,
             )
+        return {"picture": found.picture if found else None}
 
     def configure_optimizers(self) -> Any:
         """AdamW without decay on biases and norms; the rate warms up linearly and falls as a cosine."""
         settings, steps = self.plan.optimizer, self.plan.sampling.steps
-        decayed, plain = _by_decay(self.network.parameters())
+        decayed, plain = _by_decay(self.parameters())
         optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=settings.learning_rate,

@@ -25,7 +25,8 @@ class StepProgress(pl.Callback):
         self._last = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Start from where the training stands."""
+        """Start from where the training stands. Of several processes the first one shows it."""
+        self._console.quiet = not trainer.is_global_zero
         self._bar.update(self._task, total=self._steps, completed=trainer.global_step)
         if self._console.is_terminal:
             self._bar.start()

@@ -12,6 +12,7 @@ from pytc_auto.errors import ModelError
 from pytc_auto.models.upkern import grow_kernel
 from pytc_auto.pipeline import training
 from pytc_auto.schema.plan import Plan
+from pytc_auto.training.flags import Flags
 
 
 def planned(folder, name, *overrides, **sampling):
@@ -44,7 +45,7 @@ def runs(folder, quick):
 
 def started(runs, name, model, **more):
     said = []
-    pytc_auto.train(name, runs=runs, init_from=model, say=said.append, **more)
+    pytc_auto.train(name, runs=runs, flags=Flags(init_from=model), say=said.append, **more)
     return load_file(runs / name / "model/fold_0.safetensors"), said
 
 
@@ -93,9 +94,9 @@ def test_a_run_that_goes_on_ignores_it_and_says_so(runs, monkeypatch):
 def test_a_model_of_which_nothing_fits_is_refused(runs):
     planned(runs, "unet", "network.kind=unet")
     with pytest.raises(ModelError, match=r"nothing fits. It is a mednext with features .*, the plan has a unet with"):
-        pytc_auto.train("unet", runs=runs, init_from=runs / "first/model")
+        pytc_auto.train("unet", runs=runs, flags=Flags(init_from=runs / "first/model"))
     with pytest.raises(ModelError, match=r"first: is no model folder .* Give the folder runs/NAME/model"):
-        pytc_auto.train("unet", runs=runs, init_from=runs / "first")
+        pytc_auto.train("unet", runs=runs, flags=Flags(init_from=runs / "first"))
     assert not (runs / "unet" / "model").exists()
 
 
