@@ -13,7 +13,7 @@ from pytc_auto.pipeline.runs import Run
 from pytc_auto.planning.patch import PatchFamily, smallest_extent, wanted_field_of_view
 from pytc_auto.schema.plan import Plan
 
-SIGNS = ("not enough memory", "out of memory", "ALLOC_FAILED")
+SIGNS = ("not enough memory", "out of memory", "allocate memory", "ALLOC_FAILED")
 """Of what torch, its CPU allocator and the CUDA libraries say."""
 
 

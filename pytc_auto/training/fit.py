@@ -24,7 +24,7 @@ from pytc_auto.training.averaging import averaging
 from pytc_auto.training.checkpoints import WholeCheckpoints, room_wanted
 from pytc_auto.training.finite import SkipNonFinite
 from pytc_auto.training.flags import Flags
-from pytc_auto.training.loggers import loggers
+from pytc_auto.training.loggers import close, loggers
 from pytc_auto.training.module import ConnectomicsModule, Validate
 from pytc_auto.training.pictures import KeepPictures
 from pytc_auto.training.progress import StepProgress
@@ -94,6 +94,8 @@ def fit(  # noqa: PLR0913
             if ended.code == LIGHTNINGS_INTERRUPT:
                 raise KeyboardInterrupt from None
             raise
+        finally:
+            close(trainer.loggers)
     chosen = checkpoints / f"{LAST if validate is None else BEST}.ckpt"
     return Fitted(chosen, trainer.global_step, stop.stopped, time.monotonic() - started)
 
