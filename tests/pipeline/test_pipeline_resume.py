@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 from tests_pipeline import write
 
@@ -14,13 +16,14 @@ from pytc_auto.training.module import ConnectomicsModule
 
 @pytest.fixture
 def runs(tmp_path):
-    """Two runs of the same plan, of five steps and a refit of five."""
+    """Two runs of the same plan, of five steps and a refit of five, whose loss has a learned weight."""
     write(tmp_path / "train", "tissue", (26, 36, 48), 1)
     for name in ("whole", "cut"):
         pytc_auto.plan(tmp_path / "train", name=name, runs=tmp_path)
         plan = Plan.load(tmp_path / name / "plan.yaml")
         sampling = plan.sampling.replace(steps=5, validate_every=2, refit_steps=5)
-        plan.replace(sampling=sampling).save(tmp_path / name / "plan.yaml")
+        optimizer = plan.optimizer.replace(weighting="uncertainty")
+        plan.replace(sampling=sampling, optimizer=optimizer).save(tmp_path / name / "plan.yaml")
     pytc_auto.train("whole", runs=tmp_path)
     return tmp_path
 
@@ -78,6 +81,15 @@ def test_the_refitted_weights_are_exported_and_the_scores_say_so(runs):
     assert any((fold[key] != refitted[key]).any() for key in fold)
     assert all((exported[key] == refitted[key]).all() for key in exported)
     assert json.loads((run / "model/scores.json").read_text())["refit"] is True
+    assert not any("log_variances" in key for key in exported)
+
+
+def test_every_validation_leaves_a_picture_of_four_panels(runs):
+    files = sorted((runs / "whole/folds/0/validation").iterdir())
+    assert [file.name for file in files] == ["step_000002.png", "step_000004.png"]
+    height, width = np.asarray(Image.open(files[0])).shape[:2]
+    assert height > 100
+    assert width == 800
 
 
 def test_a_refit_that_time_ends_leaves_the_folds_weights(runs, monkeypatch):
