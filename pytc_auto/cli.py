@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,13 +15,8 @@ import typer
 from pytc_auto.errors import PytcError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from pytc_auto.pipeline.sweep import Row
     from pytc_auto.progress import Bars
     from pytc_auto.schema.dataset import Task
-    from pytc_auto.schema.fingerprint import Fingerprint
-    from pytc_auto.schema.plan import Plan
 
 app = typer.Typer(
     help="Segment electron-microscopy volumes without writing a configuration.",
@@ -44,8 +38,6 @@ class TaskName(StrEnum):
 
 PLAIN_WIDTH = 150
 """Of tables that go into a file or a pipe."""
-MOST_SCORES = 6
-"""Columns of a sweep's table; the file beside it has them all."""
 
 TASKS: dict[TaskName, Task | None] = {
     TaskName.auto: None,
@@ -134,6 +126,7 @@ def plan(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Look at the data, decide everything, explain why."""
     from pytc_auto.pipeline.planning import plan as make
+    from pytc_auto.report.terminal import fingerprint_table, plan_table
 
     with _bars() as bars:
         made = make(
@@ -151,8 +144,8 @@ def plan(  # noqa: PLR0913, PLR0917
             progress=bars,
         )
     console = _console()
-    console.print(_fingerprint_table(made.fingerprint))
-    console.print(_plan_table(made.plan, explain=explain))
+    console.print(fingerprint_table(made.fingerprint))
+    console.print(plan_table(made.plan, explain=explain))
     for remark in made.remarks:
         console.print(f"[yellow]Note:[/] {_escaped(remark)}")
     console.print(
@@ -174,6 +167,7 @@ def train(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Run the plan; the same command again resumes. Exports one model folder."""
     from pytc_auto.pipeline.training import train as run
+    from pytc_auto.report.terminal import score_table
     from pytc_auto.training.flags import Flags
 
     number: Any = fold if fold == "all" else int(fold)
@@ -209,6 +203,7 @@ def sweep(  # noqa: PLR0913, PLR0917
 ) -> None:
     """Train every combination of decisions, one table at the end. The same command resumes."""
     from pytc_auto.pipeline.sweep import sweep as run
+    from pytc_auto.report.terminal import sweep_table
 
     if slurm and launcher is not LauncherName.slurm:
         raise typer.BadParameter("--slurm goes with --launcher slurm.")
@@ -228,7 +223,7 @@ def sweep(  # noqa: PLR0913, PLR0917
             progress=bars,
         )
     console, folder = _console(), rows[0].run.folder.parent
-    console.print(_sweep_table(rows))
+    console.print(sweep_table([(row.values, row.scores if row.error is None else None) for row in rows], rows[0].metric))
     for row in rows:
         if row.error is not None:
             console.print(f"[bold red]Failed:[/] {row.run.name}: {_escaped(row.error)}")
@@ -273,6 +268,7 @@ def evaluate(
 ) -> None:
     """Score a segmentation against labels."""
     from pytc_auto.pipeline.evaluation import evaluate as run
+    from pytc_auto.report.terminal import score_table
 
     with _bars() as bars:
         scores = run(segmentation, labels, json_file=json, progress=bars)
@@ -303,11 +299,12 @@ def demo(
 ) -> None:
     """The whole way on synthetic tissue: plan, train, predict, evaluate."""
     from pytc_auto.pipeline.demo import demo as run
+    from pytc_auto.report.terminal import plan_table, score_table
 
     with _bars() as bars:
         done = run(out, say=bars.say, progress=bars)
     console = _console()
-    console.print(_plan_table(done.planned.plan))
+    console.print(plan_table(done.planned.plan))
     console.print(score_table(done.scores, "A volume that training never saw"))
     console.print(f"Look at {done.picture}")
 
@@ -323,64 +320,6 @@ def main() -> None:
     except KeyboardInterrupt:
         _console(stderr=True).print("Stopped. The same command goes on from here.")
         sys.exit(130)
-
-
-def score_table(scores: dict[str, float], title: str) -> Table:
-    """Scores by name."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    table.add_column("score")
-    table.add_column("value", justify="right")
-    for name, value in scores.items():
-        table.add_row(name.replace("_", " "), f"{value:.4f}")
-    return table
-
-
-def _plan_table(plan: Plan, *, explain: bool = False) -> Table:
-    """Decision and value; to explain them, rule and numbers, too."""
-    from rich.table import Table
-
-    from pytc_auto.report.tables import plan_rows
-
-    table = Table(title=f"Plan for {_escaped(plan.name)}", title_justify="left", show_header=explain)
-    table.add_column("decision", no_wrap=True)
-    table.add_column("value", ratio=3)
-    if explain:
-        table.add_column("rule", no_wrap=True)
-        table.add_column("because of", ratio=2)
-    for field, value, rule, numbers in plan_rows(plan):
-        table.add_row(field, _escaped(value), *([rule, _escaped(numbers)] if explain else []))
-    return table
-
-
-def _sweep_table(rows: Sequence[Row]) -> Table:
-    """A run in each row, the best first: its swept values, and its scores on validation data."""
-    from rich.table import Table
-
-    first = {"dice": "mean_foreground_dice"}.get(rows[0].metric, rows[0].metric)
-    shown = sorted((key for key in rows[0].scores if not key.startswith("ap_")), key=lambda key: key != first)[:MOST_SCORES]
-    table = Table(title=f"Validation, the best first (by {rows[0].metric})", title_justify="left")
-    for key in [*rows[0].values, *shown]:
-        table.add_column(key.replace("_", " ") if key in shown else key, justify="right" if key in shown else "left")
-    for row in rows:
-        told = [f"{row.scores[key]:.4f}" if key in row.scores else "" for key in shown] if row.error is None else []
-        table.add_row(*map(_escaped, row.values.values()), *told)
-    return table
-
-
-def _fingerprint_table(fingerprint: Fingerprint) -> Table:
-    """A topic and its facts in each row."""
-    from rich.table import Table
-
-    from pytc_auto.report.tables import fingerprint_rows
-
-    table = Table(title=f"Data set {_escaped(fingerprint.name)}", title_justify="left", show_header=False)
-    table.add_column("topic", no_wrap=True)
-    table.add_column("facts", ratio=1)
-    for topic, facts in fingerprint_rows(fingerprint):
-        table.add_row(topic, _escaped(facts))
-    return table
 
 
 def _escaped(text: str) -> str:

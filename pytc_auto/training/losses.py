@@ -18,8 +18,6 @@ FOCUS = 2.0
 """Exponent of the focal loss."""
 FALSE_POSITIVES, FALSE_NEGATIVES = 0.3, 0.7
 """What they cost in the Tversky loss: a missed object is the worse fault."""
-LINEAR_FROM = 0.1
-"""Of smooth L1: an error of this size and more counts linearly."""
 AXES = (0, 2, 3, 4)
 
 
@@ -128,22 +126,6 @@ def _soft_tversky(probabilities: Tensor, values: Tensor, weights: Tensor | None 
     return 1 - (index.mean() if weights is None else (index * weights).sum() / weights.sum())
 
 
-def mse(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
-    """Mean squared error of the sigmoid over the known voxels."""
-    return _mean((torch.sigmoid(logits_nkzyx.float()) - values_nkzyx) ** 2, mask_nkzyx)
-
-
-def smooth_l1(logits_nkzyx: Tensor, values_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
-    """Error of the sigmoid, squared where it is below 0.1 and linear beyond; mean over the known voxels.
-
-    Source:
-        Girshick 2015 (arXiv:1504.08083).
-    """
-    found = torch.sigmoid(logits_nkzyx.float())
-    wrong = functional.smooth_l1_loss(found, values_nkzyx.float(), reduction="none", beta=LINEAR_FROM)
-    return _mean(wrong, mask_nkzyx)
-
-
 def _mean(loss_nkzyx: Tensor, mask_nkzyx: Tensor) -> Tensor:
     """Over the known voxels."""
     return (loss_nkzyx * mask_nkzyx).sum() / mask_nkzyx.sum().clamp(min=1)
@@ -158,8 +140,6 @@ LOSSES: MappingProxyType[str, Loss] = MappingProxyType(
         "dice_balanced_bce": dice_balanced_bce,
         "focal": focal,
         "tversky": tversky,
-        "mse": mse,
-        "smooth_l1": smooth_l1,
     }
 )
 CLASS_LOSSES: MappingProxyType[str, ClassLoss] = MappingProxyType(
@@ -172,5 +152,7 @@ def head_loss(head: Head | ShapeHead, logits: Tensor, values: Tensor, mask: Tens
     if isinstance(head, ClassHead):
         return CLASS_LOSSES[head.loss](logits, values, mask, head.class_weights)
     if isinstance(head, DistanceHead | FlowHead):
-        return REGRESSION[head.loss](logits, values, mask)
+        return REGRESSION[head.loss](torch.tanh(logits.float()), values, mask)
+    if isinstance(head, ShapeHead):
+        return REGRESSION[head.loss](torch.sigmoid(logits.float()), values, mask)
     return LOSSES[head.loss](logits, values, mask)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise, product
 
 import pytest
@@ -16,8 +17,6 @@ from pytc_auto.training.losses import (
     focal,
     focal_ce,
     head_loss,
-    mse,
-    smooth_l1,
     tversky,
     tversky_classes,
 )
@@ -50,7 +49,7 @@ def test_a_rare_value_weighs_ten_times_at_most():
     assert float(loss) == pytest.approx(100 * 10 / 1000, rel=1e-3)
 
 
-@pytest.mark.parametrize("loss", LOSSES.values())
+@pytest.mark.parametrize("loss", [*LOSSES.values(), *REGRESSION.values()])
 def test_masked_voxels_change_nothing(loss):
     logits, values = sample()
     mask = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1)) < 0.7
@@ -76,8 +75,9 @@ def test_masked_voxels_of_classes_change_nothing(loss):
 def test_a_batch_without_a_known_voxel_is_finite():
     logits, values = sample()
     nothing = torch.zeros(SHAPE, dtype=torch.bool)
-    assert len(LOSSES) >= 7
-    assert all(torch.isfinite(loss(logits, values, nothing)) for loss in LOSSES.values())
+    every = [*LOSSES.values(), *REGRESSION.values()]
+    assert len(every) >= 7
+    assert all(torch.isfinite(loss(logits, values, nothing)) for loss in every)
     index = torch.zeros(1, 1, 3, 4, 5, dtype=torch.uint8)
     nothing = torch.zeros_like(index, dtype=torch.bool)
     assert all(torch.isfinite(loss(logits, index, nothing, [1.0, 1.0])) for loss in CLASS_LOSSES.values())
@@ -147,11 +147,15 @@ def test_a_rare_foreground_weighs_more_when_balanced():
     )
 
 
+def shape_loss(name, logits, values, mask):
+    return head_loss(ShapeHead(kind="lsd", sigma_nm=80.0, loss=name, weight=1.0), logits, values, mask)
+
+
 def test_mse_by_hand():
     logits = torch.tensor([0.0, 0.0, 100.0, -100.0]).reshape(1, 1, 1, 1, 4)
     values = torch.tensor([0.5, 1.0, 0.0, 0.7]).reshape(1, 1, 1, 1, 4)
     mask = torch.tensor([True, True, True, False]).reshape(1, 1, 1, 1, 4)
-    assert float(mse(logits, values, mask)) == pytest.approx((0 + 0.25 + 1) / 3)
+    assert float(shape_loss("mse", logits, values, mask)) == pytest.approx((0 + 0.25 + 1) / 3)
 
 
 def voxels(logits, values, mask):
@@ -207,7 +211,7 @@ def test_smooth_l1_by_hand():
     values = torch.tensor([0.54, 1.0, 0.0, 0.7]).reshape(1, 1, 1, 1, 4)
     mask = torch.tensor([True, True, True, False]).reshape(1, 1, 1, 1, 4)
     expected = (0.04**2 / 2 / 0.1 + (0.5 - 0.05) + (1 - 0.05)) / 3
-    assert float(smooth_l1(logits, values, mask)) == pytest.approx(expected, rel=1e-4)
+    assert float(shape_loss("smooth_l1", logits, values, mask)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_smooth_l1_is_its_oracle():
@@ -216,7 +220,7 @@ def test_smooth_l1_is_its_oracle():
     wrong = [abs(p - v) for _, p, v, known in voxels(logits, values, mask) if known]
     assert min(wrong) < 0.1 < max(wrong)
     expected = sum(w * w / 0.2 if w < 0.1 else w - 0.05 for w in wrong) / len(wrong)
-    assert float(smooth_l1(logits, values, mask)) == pytest.approx(expected, rel=1e-4)
+    assert float(shape_loss("smooth_l1", logits, values, mask)) == pytest.approx(expected, rel=1e-4)
 
 
 CLASS_WEIGHTS = [1.0, 3.0, 0.5]
@@ -250,7 +254,7 @@ def test_the_tversky_loss_of_classes_is_its_oracle():
     assert float(loss) == pytest.approx(1 - found / sum(CLASS_WEIGHTS), rel=1e-3)
 
 
-@pytest.mark.parametrize("loss", [focal, tversky, smooth_l1])
+@pytest.mark.parametrize("loss", [focal, tversky, partial(shape_loss, "smooth_l1")])
 def test_a_step_against_the_gradient_lowers_the_loss(loss):
     logits, values, mask = masked_sample()
     logits.requires_grad_()
@@ -266,7 +270,6 @@ def test_a_step_against_the_gradient_lowers_the_loss(loss):
     [
         (AffinityHead, {"kind": "affinities", "offsets": [(-1, 0, 0), (0, -1, 0)]}, ["balanced_bce", "focal", "tversky"]),
         (BinaryHead, {"kind": "boundary", "width_nm": 9.0}, ["dice_bce", "dice_balanced_bce", "focal", "tversky"]),
-        (ShapeHead, {"kind": "lsd", "sigma_nm": 80.0}, ["mse", "smooth_l1"]),
     ],
 )
 def test_every_head_has_the_losses_it_may_choose(kind, fields, names):

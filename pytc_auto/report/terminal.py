@@ -1,0 +1,64 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from pytc_auto.report.tables import fingerprint_rows, plan_rows
+from pytc_auto.schema.fingerprint import Fingerprint
+from pytc_auto.schema.plan import Plan
+
+MOST_SCORES = 6
+"""Columns of a sweep's table; the file beside it has them all."""
+
+
+def score_table(scores: dict[str, float], title: str) -> Table:
+    """Scores by name."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    for name, value in scores.items():
+        table.add_row(name.replace("_", " "), f"{value:.4f}")
+    return table
+
+
+def plan_table(plan: Plan, *, explain: bool = False) -> Table:
+    """Decision and value; to explain them, rule and numbers, too."""
+    table = Table(title=f"Plan for {escape(plan.name)}", title_justify="left", show_header=explain)
+    table.add_column("decision", no_wrap=True)
+    table.add_column("value", ratio=3)
+    if explain:
+        table.add_column("rule", no_wrap=True)
+        table.add_column("because of", ratio=2)
+    for field, value, rule, numbers in plan_rows(plan):
+        table.add_row(field, escape(value), *([rule, escape(numbers)] if explain else []))
+    return table
+
+
+def sweep_table(rows: Sequence[tuple[Mapping[str, str], Mapping[str, float] | None]], metric: str) -> Table:
+    """A run in each row, the best first: its swept values, and its scores on validation data, None where it failed."""
+    known = next((scores for _, scores in rows if scores), {})
+    first = {"dice": "mean_foreground_dice"}.get(metric, metric)
+    shown = sorted((key for key in known if not key.startswith("ap_")), key=lambda key: key != first)[:MOST_SCORES]
+    table = Table(title=f"Validation, the best first (by {metric})", title_justify="left")
+    for key in rows[0][0]:
+        table.add_column(key)
+    for key in shown:
+        table.add_column(key.replace("_", " "), justify="right")
+    for values, scores in rows:
+        told = [f"{scores[key]:.4f}" if key in scores else "" for key in shown] if scores is not None else []
+        table.add_row(*map(escape, values.values()), *told)
+    return table
+
+
+def fingerprint_table(fingerprint: Fingerprint) -> Table:
+    """A topic and its facts in each row."""
+    table = Table(title=f"Data set {escape(fingerprint.name)}", title_justify="left", show_header=False)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("facts", ratio=1)
+    for topic, facts in fingerprint_rows(fingerprint):
+        table.add_row(topic, escape(facts))
+    return table
