@@ -21,6 +21,7 @@ from pytc_auto.training.losses import (
     tversky_classes,
 )
 from pytc_auto.training.module import ConnectomicsModule, learning_rate_factor
+from pytc_auto.training.regression import REGRESSION
 
 SHAPE = (1, 2, 3, 4, 5)
 
