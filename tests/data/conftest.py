@@ -16,7 +16,13 @@ OWN = {
     "labels": {"kind": "instances", "background": [0], "unlabeled": [], "erode_nm": 4.0},
     "intensity": {"clip": [0, 255], "scale": [0.0, 1.0]},
     "patch": [4, 12, 16],
-    "network": {"kind": "unet", "features": [8], "strides": [[1, 1, 1]], "kernels": [[3, 3, 3]], "blocks": [1]},
+    "network": {
+        "kind": "unet",
+        "features": [4, 8],
+        "strides": [[1, 1, 1], [1, 2, 2]],
+        "kernels": [[1, 3, 3], [3, 3, 3]],
+        "blocks": [1, 1],
+    },
     "heads": [
         {
             "kind": "affinities",
