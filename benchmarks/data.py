@@ -14,7 +14,7 @@ import datetime
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def main() -> None:
             name, patch, size = CASES[case]
             image, labels = volume(zyx([2 * n for n in patch]), size, patch)
             labels = labels if kind == "instances" else ((labels % 3 == 0) * 255).astype(np.uint8)
-            ours, theirs = _ours(name, patch, size, image, labels), _nnunet(patch, image, labels)
+            ours, theirs = _ours(name, patch, size, image, labels), nnunet_crops(patch, image, labels)
             rates = [(_rate(ours, arguments), _rate(theirs, arguments)) for _ in range(ROUNDS)]
             ratios = sorted(a / b for a, b in rates)
             mine, peer = (statistics.median(r) for r in zip(*rates, strict=True))
@@ -113,7 +113,7 @@ def _ours(
     name: str, patch: Zyx, size: tuple[float, float, float], image: npt.NDArray[Any], labels: npt.NDArray[Any]
 ) -> Callable[[int], Any]:
     """Crop i of a training, with the targets of the plan for these labels."""
-    plan = _plan(name, patch, size, binary=labels.dtype == np.uint8)
+    plan = peer_plan(name, patch, size, binary=labels.dtype == np.uint8)
     held = LabelledVolume(name, *(ArrayVolume(a, voxel_size_nm=size, source=name) for a in (image, labels)))
     dataset = CropDataset([held], plan, whole_regions([held]))
     for number in range(WARM_UP):
@@ -121,7 +121,8 @@ def _ours(
     return dataset.__getitem__
 
 
-def _plan(name: str, patch: Zyx, size: tuple[float, float, float], *, binary: bool) -> Plan:
+def peer_plan(name: str, patch: Zyx, size: tuple[float, float, float], *, binary: bool, more: Sequence[str] = ()) -> Plan:
+    """A plan whose effects are those of nnU-Net, at its rates."""
     known = Path(__file__).parent.parent / "fingerprints" / f"{BINARY if binary else name}.json"
     facts = Fingerprint.load(known).replace(voxel_size_nm=size)
     flat = patch[0] < patch[1]
@@ -137,12 +138,18 @@ def _plan(name: str, patch: Zyx, size: tuple[float, float, float], *, binary: bo
         "noise": {"probability": RATES["noise"], "sigma": 0.3},
     }
     effects |= dict.fromkeys(("section_shift", "section_intensity", "missing_section"), "null")
-    given = [f"patch={list(patch)}", f"augmentation.effects={effects}", "working_scale=[1,1,1]", "sampling.foreground_share=0"]
+    given = [
+        f"patch={list(patch)}",
+        f"augmentation.effects={effects}",
+        "working_scale=[1,1,1]",
+        "sampling.foreground_share=0",
+        *more,
+    ]
     texts = [text.replace(" ", "").replace("'", "") for text in given]
     return make_plan(facts, PRESETS["L"], by_hand=read_overrides(texts))
 
 
-def _nnunet(patch: Zyx, image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Callable[[int], Any]:
+def nnunet_crops(patch: Zyx, image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Callable[[int], Any]:
     """A random crop of the size that nnU-Net loads, through its training transforms."""
     from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer

@@ -58,10 +58,10 @@ def _run(text: str) -> int:
         next(steps)
     if task["device"] == "cuda":
         return before + torch.cuda.max_memory_reserved()
-    return _peak_bytes()
+    return peak_bytes()
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Of this process. Linux' getrusage would count its parent before the start, so its own record is read there."""
     status = Path("/proc/self/status")
     if status.is_file():
