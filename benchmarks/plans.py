@@ -11,6 +11,14 @@ The self-made plan is made once for the time; every variant changes it by hand a
     voxels      offsets in voxels, those of Lee et al. 2017: z 2, 3, 4 and y, x 3, 9, 27
     lsd         local shape descriptors learned beside the affinities (Sheridan et al. 2022)
     cube        a cube of as many voxels, kernels of 3 and strides of 2 on every axis
+    three       the single steps alone as affinities
+    six         single steps and one ring of 90 nm
+    focal       focal instead of balanced loss
+    no-ema      weights as they are, not averaged
+    no-effects  crops flipped and turned by 90° only
+    elastic     elastic deformation, too
+    defects     every effect of knife and microscope, too
+    deep        coarser stages have a loss of their own
 
 The row is appended to results.md beside this file. A run that was interrupted resumes.
 """
@@ -31,6 +39,7 @@ from results import append, commit, machine
 import pytc_auto
 from pytc_auto.cli import seconds
 from pytc_auto.pipeline.runs import Run
+from pytc_auto.planning.augmentation import every_effect
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import multiply_adds
 from pytc_auto.planning.patch import halving
@@ -173,6 +182,30 @@ def _banis(plan: Plan, facts: Fingerprint) -> dict[str, Any]:
     return {**_cube(plan, facts), "labels.erode_nm": 0, "heads.0.offsets": _offsets(BANIS)}
 
 
+def _six(plan: Plan, _: Fingerprint) -> dict[str, Any]:
+    z, y, x = (max(2, round(90 / s)) for s in plan.working_voxel_size_nm)
+    return {"heads.0.offsets": _offsets([(1, 1, 1), (z, y, x)])}
+
+
+def _effects(*names: str) -> Any:
+    """The plan's effects with some more, as strong as they would be for these data."""
+
+    def changes(plan: Plan, facts: Fingerprint) -> dict[str, Any]:
+        every = every_effect(facts.sections, plan.working_voxel_size_nm)
+        return {f"augmentation.effects.{n}": _record(getattr(every, n).model_dump()) for n in names}
+
+    return changes
+
+
+def _record(values: dict[str, Any]) -> str:
+    return "{" + ",".join(f"{k}:{_grammar(list(v) if isinstance(v, tuple) else v)}" for k, v in values.items()) + "}"
+
+
+def _no_effects(plan: Plan, _: Fingerprint) -> dict[str, Any]:
+    effects = plan.augmentation.effects
+    return {f"augmentation.effects.{n}": "null" for n in type(effects).model_fields if getattr(effects, n) is not None}
+
+
 VARIANTS: dict[str, Any] = {
     "self": lambda *_: {},
     "nnunet": _nnunet,
@@ -181,6 +214,14 @@ VARIANTS: dict[str, Any] = {
     "voxels": lambda *_: {"heads.0.offsets": _offsets(LEE_2017)},
     "lsd": lambda *_: {"auxiliary": "[{kind:lsd,sigma_nm:100,loss:mse,weight:1}]"},
     "cube": _cube,
+    "three": lambda *_: {"heads.0.offsets": _offsets([(1, 1, 1)])},
+    "six": _six,
+    "focal": lambda *_: {"heads.0.loss": "focal"},
+    "no-ema": lambda *_: {"optimizer.ema": 0},
+    "no-effects": _no_effects,
+    "elastic": _effects("elastic"),
+    "defects": _effects("out_of_focus", "motion_blur", "stripes", "fold", "artifact", "missing_section", "dropout", "cut_noise"),
+    "deep": lambda *_: {"network.deep_supervision": "true"},
 }
 
 

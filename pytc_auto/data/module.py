@@ -55,6 +55,7 @@ class ConnectomicsDataModule(pl.LightningDataModule):
             worker_init_fn=_one_thread,
             persistent_workers=self.workers > 0,
             prefetch_factor=PREFETCH if self.workers else None,
+            pin_memory=torch.cuda.is_available(),
         )
 
     def val_dataloader(self) -> DataLoader[torch.Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytc_auto.errors import PlanError
-from pytc_auto.pipeline.device import device
+from pytc_auto.pipeline.device import device, memory_for_data
 from pytc_auto.pipeline.init_from import start_from
 from pytc_auto.pipeline.memory_advice import memory_wanted
 from pytc_auto.pipeline.processes import end_unless_first, is_first, wait_for_all
@@ -21,7 +21,6 @@ from pytc_auto.schema.model import ModelScores
 from pytc_auto.schema.plan import Plan
 from pytc_auto.training.flags import Flags
 
-MEMORY_FOR_DATA = 4e9
 TUNING_SHARE = 0.15
 """Share of ``--max-time`` kept for the last validation, tuning and export."""
 EXPORT_SHARE = 0.03
@@ -135,7 +134,7 @@ def train_fold(  # noqa: PLR0913
         say(f"Fold {number} is trained already")
         return False
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
-    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA, cache=run.cache)
+    volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
     division = divide(plan.folds, whole_regions(volumes), number)
     held_out = HeldOut(plan, volumes, division.validation)
     seed_everything(plan.sampling.seed + number, workers=False, verbose=False)
@@ -187,7 +186,7 @@ def _refit(  # noqa: PLR0917
     seed = sampling.seed + plan.folds.count + number
     shorter = plan.replace(sampling=sampling.replace(steps=sampling.refit_steps, seed=seed))
     seed_everything(seed, workers=False, verbose=False)
-    volumes = open_volumes(run.dataset(), plan, MEMORY_FOR_DATA, cache=run.cache)
+    volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
     network = build_network(plan)
     load_weights(network, folder / WEIGHTS)
     say(f"Refitting on all labelled data: {sampling.refit_steps} steps")

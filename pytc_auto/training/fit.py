@@ -128,6 +128,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], flags: Flag
         use_distributed_sampler=False,
         plugins=plugins,
         precision=PRECISION[plan.precision],
+        benchmark=True,
         max_epochs=math.ceil(plan.sampling.steps / plan.sampling.validate_every),
         accumulate_grad_batches=plan.sampling.accumulate,
         gradient_clip_val=plan.optimizer.clip_norm,
