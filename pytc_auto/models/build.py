@@ -9,7 +9,6 @@ from torch import nn
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Zyx, zyx
 from pytc_auto.models.deep_supervision import supervised
-from pytc_auto.models.folded import Folded
 from pytc_auto.models.mednext import mednext
 from pytc_auto.models.monai_convolutions import dints, dynunet, segresnet
 from pytc_auto.models.monai_transformers import swin_unetr, unetr
@@ -61,5 +60,4 @@ def build_from(network: Network, channels: int, patch: Zyx | None = None) -> nn.
     patch = patch or zyx([n * LEAST_SUPERVISED for n in network.divisor])
     if network.kind in SIZED:
         return SIZED[network.kind](network, channels, patch)
-    made = supervised(NETWORKS[network.kind](network, channels), network, channels, patch)
-    return made if network.folded == 1 else Folded(made, network.strides[0])
+    return supervised(NETWORKS[network.kind](network, channels), network, channels, patch)

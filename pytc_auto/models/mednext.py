@@ -23,7 +23,7 @@ def mednext(network: Network, channels: int) -> nn.Module:
         channels: Output channels.
 
     Returns:
-        (N, inputs, Z, Y, X) to (N, outputs, Z, Y, X) logits, which are 1 and ``channels`` times the voxels that are folded.
+        (N, 1, Z, Y, X) to (N, channels, Z, Y, X) logits.
 
     Source:
         Roy et al. 2023, MICCAI.
@@ -48,13 +48,13 @@ class MedNeXt(nn.Module):
         def step(stage: int) -> tuple[int, Zyx, Zyx]:
             return expansion[stage], network.kernels[stage], network.strides[stage + 1]
 
-        self.stem = nn.Conv3d(network.folded, features[0], 1)
+        self.stem = nn.Conv3d(1, features[0], 1)
         self.enc_stages = nn.ModuleList(blocks(i) for i in fine_to_coarse)
         self.down_blocks = nn.ModuleList(DownBlock(features[i], features[i + 1], *step(i)) for i in fine_to_coarse)
         self.bottleneck = blocks(len(features) - 1)
         self.up_blocks = nn.ModuleList(UpBlock(features[i + 1], features[i], *step(i)) for i in reversed(fine_to_coarse))
         self.dec_stages = nn.ModuleList(blocks(i) for i in reversed(fine_to_coarse))
-        self.out_0 = Head(features[0], channels * network.folded)
+        self.out_0 = Head(features[0], channels)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """(N, 1, Z, Y, X) to logits, (N, channels, Z, Y, X)."""

@@ -20,8 +20,7 @@ def unet(network: Network, channels: int) -> nn.Module:
         channels: Output channels.
 
     Returns:
-        (N, inputs, Z, Y, X) to (N, outputs, Z, Y, X) logits, which are 1 and ``channels`` times the voxels that are folded. Every
-        parameter takes part in the output.
+        (N, 1, Z, Y, X) to (N, channels, Z, Y, X) logits. Every parameter takes part in the output.
 
     Source:
         Isensee et al. 2021, Nature Methods 18(2); He et al. 2015, ICCV.
@@ -44,7 +43,7 @@ def resenc(network: Network, channels: int) -> nn.Module:
         channels: Output channels.
 
     Returns:
-        As for ``unet``.
+        (N, 1, Z, Y, X) to (N, channels, Z, Y, X) logits. Every parameter takes part in the output.
 
     Source:
         Isensee et al. 2024, MICCAI; initialised after He et al. 2015, the last norm of each block as the identity's.
@@ -62,13 +61,13 @@ def resenc(network: Network, channels: int) -> nn.Module:
 def _common(network: Network, channels: int) -> dict[str, Any]:
     """What both take."""
     return {
-        "input_channels": network.folded,
+        "input_channels": 1,
         "n_stages": len(network.features),
         "features_per_stage": list(network.features),
         "conv_op": nn.Conv3d,
         "kernel_sizes": [list(k) for k in network.kernels],
-        "strides": [[1, 1, 1], *(list(s) for s in network.strides[1:])],
-        "num_classes": channels * network.folded,
+        "strides": [list(s) for s in network.strides],
+        "num_classes": channels,
         "conv_bias": True,
         "norm_op": InstanceNorm,
         "norm_op_kwargs": {},

@@ -35,26 +35,20 @@ def _decoder(network: Network, voxels: list[float], convolutions: list[int]) -> 
             yield _convolution(network.kernels[stage], feature, feature, voxels[stage])
 
 
-def _logits(network: Network, channels: int, voxels: float, saved: float) -> Layer:
-    """The last convolution, for all voxels that a block has."""
-    outputs = channels * network.folded
-    return Layer(network.features[0] * outputs, outputs, voxels, saved)
-
-
 def _unet(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
-    voxels, inputs = stage_voxels(network, patch), network.folded
+    voxels, inputs = stage_voxels(network, patch), 1
     for stage, feature in enumerate(network.features):
         for _ in range(network.blocks[stage]):
             yield _convolution(network.kernels[stage], inputs, feature, voxels[stage])
             inputs = feature
     yield from _decoder(network, voxels, network.blocks)
-    yield _logits(network, channels, voxels[0], 0.0)
+    yield Layer(network.features[0] * channels, channels, voxels[0], 0.0)
 
 
 def _resenc(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
     """A stem, then blocks of two convolutions; where a block changes extent or features, what is added is projected."""
     voxels, inputs = stage_voxels(network, patch), network.features[0]
-    yield _convolution(network.kernels[0], network.folded, inputs, voxels[0])
+    yield _convolution(network.kernels[0], 1, inputs, voxels[0])
     for stage, feature in enumerate(network.features):
         for _ in range(network.blocks[stage]):
             yield _convolution(network.kernels[stage], inputs, feature, voxels[stage])
@@ -63,7 +57,7 @@ def _resenc(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
                 yield Layer(inputs * feature, feature, voxels[stage], (inputs + feature) * voxels[stage])
             inputs = feature
     yield from _decoder(network, voxels, [1] * len(voxels))
-    yield _logits(network, channels, voxels[0], 0.0)
+    yield Layer(network.features[0] * channels, channels, voxels[0], 0.0)
 
 
 def _mednext(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
@@ -84,7 +78,7 @@ def _mednext(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
         for _ in range(network.blocks[stage]):
             yield from block(stage, features[stage], (voxels[stage], voxels[stage]), features[stage])
 
-    yield Layer(network.folded * features[0], features[0], voxels[0], network.folded * voxels[0])
+    yield Layer(features[0], features[0], voxels[0], voxels[0])
     for stage in range(len(features) - 1):
         yield from stage_blocks(stage)
         yield from block(stage, features[stage + 1], (voxels[stage], voxels[stage + 1]), features[stage])
@@ -92,7 +86,7 @@ def _mednext(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
     for stage in reversed(range(len(features) - 1)):
         yield from block(stage, features[stage], (voxels[stage + 1], voxels[stage]), features[stage + 1])
         yield from stage_blocks(stage)
-    yield _logits(network, channels, voxels[0], features[0] * voxels[0])
+    yield Layer(features[0] * channels, channels, voxels[0], features[0] * voxels[0])
 
 
 LAYERS: Mapping[str, Callable[[Network, Zyx, int], Iterator[Layer]]] = MappingProxyType(

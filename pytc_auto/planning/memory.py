@@ -65,8 +65,7 @@ def memory_bytes(network: Network, patch: Zyx, channels: int, batch: int, *, pre
     saved = saved_bytes(network, patch, channels, precision=precision)
     again = recomputed_bytes(network, patch, channels, precision=precision)
     logits = voxels + sum(voxels / math.prod(network.coarseness(stage)) for stage in network.supervised(patch))
-    alive = voxels / network.folded * ALIVE_GRADIENTS * network.features[0]
-    passing = logits * channels * LOSS_BYTES + alive * BYTES[precision]
+    passing = logits * channels * LOSS_BYTES + voxels * ALIVE_GRADIENTS * network.features[0] * BYTES[precision]
     weighed = _attention_bytes(network, patch, channels)
     return int(batch * (saved + again + passing + weighed) + parameters(network, channels) * STATE_BYTES + WORKSPACE_BYTES)
 
@@ -75,8 +74,7 @@ def forward_bytes(network: Network, patch: Zyx, channels: int) -> int:
     """Estimate for a forward pass alone: what is alive at the finest stage, and the logits, of which there is a sum, too."""
     voxels = math.prod(patch)
     outputs = 2 + 2 * network.expansion[0] if network.expansion else ALIVE_OUTPUTS
-    finest = voxels / network.folded * network.features[0] * outputs
-    alive = max(finest * BYTES["bf16"], _attention_bytes(network, patch, channels))
+    alive = max(voxels * network.features[0] * outputs * BYTES["bf16"], _attention_bytes(network, patch, channels))
     return int(alive + voxels * 2 * 4 * channels + WORKSPACE_BYTES)
 
 

@@ -35,7 +35,6 @@ class NetworkTraits:
         equal_blocks: Whether all stages but the first have the same number of blocks.
         one_extent: Whether what it learned holds for windows of the patch's extent only.
         deep_supervision: Whether coarser stages can have a loss of their own.
-        folds: Whether the first stage may work on blocks of voxels, each of which is a channel.
     """
 
     least_stages: int = 2
@@ -48,7 +47,6 @@ class NetworkTraits:
     equal_blocks: bool = False
     one_extent: bool = False
     deep_supervision: bool = False
-    folds: bool = False
 
     @property
     def divides_by(self) -> int:
@@ -58,9 +56,9 @@ class NetworkTraits:
 
 TRAITS: Mapping[str, NetworkTraits] = MappingProxyType(
     {
-        "unet": NetworkTraits(anisotropic=True, most_stride=None, deep_supervision=True, folds=True),
-        "resenc": NetworkTraits(anisotropic=True, most_stride=None, deep_supervision=True, folds=True),
-        "mednext": NetworkTraits(anisotropic=True, deep_supervision=True, folds=True),
+        "unet": NetworkTraits(anisotropic=True, most_stride=None, deep_supervision=True),
+        "resenc": NetworkTraits(anisotropic=True, most_stride=None, deep_supervision=True),
+        "mednext": NetworkTraits(anisotropic=True, deep_supervision=True),
         "dynunet": NetworkTraits(3, anisotropic=True, blocks=(2,) * 16, deep_supervision=True),
         "segresnet": NetworkTraits(growth=DOUBLING),
         "swin_unetr": NetworkTraits(
@@ -78,9 +76,7 @@ class Network(Part):
 
     kind: Literal["unet", "resenc", "mednext", "dynunet", "segresnet", "swin_unetr", "unetr", "dints"]
     features: list[PositiveInt] = Field(min_length=1)
-    strides: list[PositiveZyx] = Field(
-        description="into each stage; of the first: voxels of a block that are channels for it, and voxels again at the end"
-    )
+    strides: list[PositiveZyx]
     kernels: list[PositiveZyx]
     blocks: list[PositiveInt] = Field(description="of the encoder; the last stage is the bottleneck")
     expansion: list[PositiveInt] | None = Field(None, description="of mednext's blocks, per stage; null for the other kinds")
@@ -96,11 +92,6 @@ class Network(Part):
     def traits(self) -> NetworkTraits:
         """What its kind can be."""
         return TRAITS[self.kind]
-
-    @property
-    def folded(self) -> int:
-        """Voxels of a block that the first stage has as channels; 1: it works on voxels."""
-        return math.prod(self.strides[0])
 
     def coarseness(self, stage: int) -> Zyx:
         """Voxels of the patch that lie in one of a stage, per axis."""
@@ -127,8 +118,8 @@ class Network(Part):
             faults.append(f"expansion and checkpointing are mednext's, kind is {self.kind}. Use null and false")
         if any(k % 2 == 0 for kernel in self.kernels for k in kernel):
             faults.append(f"kernels must be odd on each axis, got {[list(k) for k in self.kernels]}")
-        if self.strides and set(self.strides[0]) != {1} and not self.traits.folds:
-            faults.append(f"the first stage's stride of a {self.kind} must be [1, 1, 1], got {list(self.strides[0])}")
+        if self.strides and set(self.strides[0]) != {1}:
+            faults.append(f"the first stage's stride must be [1, 1, 1], got {list(self.strides[0])}")
         faults += _beyond(self)
         if faults:
             raise ValueError("; ".join(faults))

@@ -57,11 +57,9 @@ def receptive_field(network: Network, patch: Zyx) -> Zyx:
 
 
 def _along(network: Network, axis: int) -> int:
-    """The longest way between the first and the last voxel that an output voxel needs; blocks of voxels are seen whole."""
-    block = network.strides[0][axis]
-    blocks = range(network.divisor[axis] // block)
-    spans = [_needed(network, axis, stage=0, decoded=(number, number)) for number in blocks]
-    return max(last - first + 1 for first, last in spans) * block
+    """The longest way between the first and the last voxel that an output voxel needs."""
+    spans = [_needed(network, axis, stage=0, decoded=(voxel, voxel)) for voxel in range(network.divisor[axis])]
+    return max(last - first + 1 for first, last in spans)
 
 
 def _needed(network: Network, axis: int, *, stage: int, decoded: Span) -> Span:

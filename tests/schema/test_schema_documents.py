@@ -59,6 +59,7 @@ def test_all_faults_are_reported_at_once(raw, tmp_path):
         (lambda p: p["why"].update(pach={"rule": "x", "numbers": {}}), "why explains unknown fields: pach"),
         (lambda p: p["network"]["blocks"].pop(), "Give one entry per stage"),
         (lambda p: p["network"]["kernels"].__setitem__(0, [2, 3, 3]), "kernels must be odd"),
+        (lambda p: p["network"]["strides"].__setitem__(0, [2, 2, 2]), "first stage's stride must be"),
         (lambda p: p.update(labels={"kind": "classes", "values": {0: "a", 1: "b"}, "unlabeled": []}), "does not go with labels"),
         (lambda p: p["heads"].__setitem__(0, {"kind": "offsets"}), "heads.0"),
         (lambda p: p.update(format_version=2), "format_version"),

@@ -87,7 +87,6 @@ def test_strides_and_kernels_per_axis_are_only_for_kinds_that_can(kind):
         ("unetr", {"blocks": [1, 1, 1, 1, 6]}, "unetr has blocks such as [1, 1, 1, 1, 12], got [1, 1, 1, 1, 6]"),
         ("dints", {"blocks": [1, 3, 2]}, "dints has blocks such as [1, 3, 3], got [1, 3, 2]"),
         ("segresnet", {"deep_supervision": True}, "segresnet gives its finest logits only, deep_supervision is true. Use false"),
-        ("dynunet", {"strides": [[2, 2, 2], *STEP[1:]]}, "the first stage's stride of a dynunet must be [1, 1, 1], got [2, 2, 2]"),
         ("dynunet", {"checkpointing": True}, "expansion and checkpointing are mednext's, kind is dynunet"),
     ],
 )  # fmt: skip

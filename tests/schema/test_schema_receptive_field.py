@@ -21,9 +21,6 @@ HALVED = {"strides": [[1, 1, 1], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2, "blocks
 CASES = [("unet", ISOTROPIC), ("unet", ANISOTROPIC), ("unet", FLAT), ("mednext", ISOTROPIC)]
 CASES += [("mednext", ANISOTROPIC), ("resenc", ISOTROPIC), ("resenc", ANISOTROPIC)]
 CASES += [("dynunet", ANISOTROPIC | {"blocks": [2] * 3}), ("segresnet", HALVED)]
-FOLDED = {"strides": [[2, 2, 2], [2, 2, 2]], "kernels": [[3, 3, 3]] * 2, "blocks": [2, 1]}
-FOLDED_FLAT = {"strides": [[1, 2, 3], [1, 2, 2]], "kernels": [[1, 3, 3], [3, 3, 3]], "blocks": [1, 2]}
-CASES += [("unet", FOLDED), ("resenc", FOLDED_FLAT), ("mednext", FOLDED)]
 PATCH = (96, 64, 32)
 
 
