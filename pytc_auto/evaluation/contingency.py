@@ -68,7 +68,13 @@ class Contingency:
 
     def without_truth(self, label: int = 0) -> Contingency:
         """The table of the voxels whose truth is not ``label``."""
-        keep = self.truth_ids != np.uint64(label)
+        return self._where(self.truth_ids != np.uint64(label))
+
+    def without_segment(self, label: int = 0) -> Contingency:
+        """The table of the voxels that are not ``label`` in the segmentation."""
+        return self._where(self.segment_ids != np.uint64(label))
+
+    def _where(self, keep: npt.NDArray[np.bool_]) -> Contingency:
         return Contingency(self.segment_ids[keep], self.truth_ids[keep], self.counts[keep])
 
 

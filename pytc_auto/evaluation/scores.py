@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,9 +11,9 @@ import numpy.typing as npt
 
 from pytc_auto.errors import DataError
 from pytc_auto.evaluation.contingency import Contingency, Labels, contingency, total
-from pytc_auto.evaluation.matching import average_precision
+from pytc_auto.evaluation.matching import average_precision, panoptic_quality
 from pytc_auto.evaluation.overlap import overlap
-from pytc_auto.evaluation.rand import adapted_rand
+from pytc_auto.evaluation.rand import adapted_rand, cremi_adapted_rand
 from pytc_auto.evaluation.voi import voi
 from pytc_auto.geometry import Zyx, blocks
 from pytc_auto.io.volume import Volume
@@ -82,8 +83,9 @@ def score_volumes(
 def scores_from_table(table: Contingency, kind: Kind, values: Sequence[int] = ()) -> dict[str, float]:
     """All scores of a kind of labels, by name.
 
-    instances: voi_split, voi_merge, voi (bits), adapted_rand (error) with _precision and _recall, and ap_50,
-    ap_75, ap (mean over IoU .5 to .95). Truth's background (0) is left out of VOI and Rand.
+    instances: voi_split, voi_merge, voi (bits), adapted_rand (error) with _precision and _recall, cremi_adapted_rand,
+    cremi_score (the geometric mean of it and voi), ap_50, ap_75, ap (mean over IoU .5 to .95), and pq with its factors sq and
+    rq. Truth's background (0) is left out of VOI and Rand.
     classes: dice/V and iou/V for every raw value V that occurs, mean_dice over these, mean_foreground_dice over
     those that are not background (0, or the first value where there is no 0; 1 where no foreground occurs).
     """
@@ -117,7 +119,8 @@ def _table_of_blocks(segmentation: Volume, truth: Volume, progress: Progress) ->
 
 
 def _instance_scores(table: Contingency) -> dict[str, float]:
-    information, pairs, precision = voi(table), adapted_rand(table), average_precision(table)
+    information, pairs, cremi = voi(table), adapted_rand(table), cremi_adapted_rand(table)
+    precision, panoptic = average_precision(table), panoptic_quality(table)
     return {
         "voi_split": information.split,
         "voi_merge": information.merge,
@@ -125,9 +128,14 @@ def _instance_scores(table: Contingency) -> dict[str, float]:
         "adapted_rand": pairs.error,
         "adapted_rand_precision": pairs.precision,
         "adapted_rand_recall": pairs.recall,
+        "cremi_adapted_rand": cremi.error,
+        "cremi_score": math.sqrt(information.total * max(0.0, cremi.error)),
         "ap_50": precision[50],
         "ap_75": precision[75],
         "ap": float(np.mean(list(precision.values()))),
+        "pq": panoptic.quality,
+        "sq": panoptic.segmentation,
+        "rq": panoptic.recognition,
     }
 
 

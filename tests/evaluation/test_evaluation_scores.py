@@ -67,3 +67,11 @@ def test_merit_rises_with_quality():
     good, bad = (score(found, HALVES, kind="instances") for found in (HALVES, ONE))
     for metric in ("voi", "ap"):
         assert figure_of_merit(good, metric) > figure_of_merit(bad, metric)
+
+
+def test_the_cremi_score_joins_its_two_parts():
+    scores = score(ONE, HALVES, kind="instances")
+    assert scores["cremi_adapted_rand"] == pytest.approx(1 / 3)
+    assert scores["cremi_score"] == pytest.approx((1.0 * 1 / 3) ** 0.5)
+    assert score(HALVES, HALVES, kind="instances")["cremi_score"] == 0
+    assert (scores["pq"], scores["sq"], scores["rq"]) == (0, 0, 0)
