@@ -15,6 +15,7 @@ import typer
 from pytc_auto.errors import PytcError
 
 if TYPE_CHECKING:
+    from pytc_auto.geometry import Box
     from pytc_auto.progress import Bars
     from pytc_auto.schema.dataset import Task
 
@@ -96,6 +97,34 @@ def voxel_size(text: str) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
 
 
+def box(text: str) -> Box:
+    """Where voxels start and stop on each axis, z first.
+
+    >>> str(box("0:32,100:228,7:90"))
+    '[0:32, 100:228, 7:90]'
+    """
+    from pytc_auto.geometry import Box
+
+    match = re.fullmatch(r"(\d+):(\d+),(\d+):(\d+),(\d+):(\d+)", text.replace(" ", ""))
+    values = [int(value) for value in match.groups()] if match else [0] * 6
+    if any(b <= a for a, b in zip(values[::2], values[1::2], strict=True)):
+        raise typer.BadParameter(f"{text!r} is not a box. Write START:STOP for z, y and x, such as 0:32,100:228,7:90.")
+    return Box((values[0], values[2], values[4]), (values[1], values[3], values[5]))
+
+
+def border(text: str) -> tuple[int, int, int]:
+    """Voxels at each face: one number, or one for each of z, y, x.
+
+    >>> border("8"), border("2,16,16")
+    ((8, 8, 8), (2, 16, 16))
+    """
+    match = re.fullmatch(r"(\d+)(?:,(\d+),(\d+))?", text.replace(" ", ""))
+    if not match:
+        raise typer.BadParameter(f"{text!r} is not a border. Write a number of voxels, or one for each axis, such as 2,16,16.")
+    z, y, x = (int(value if value is not None else match[1]) for value in match.groups())
+    return z, y, x
+
+
 def fold_number(text: str) -> str:
     """A fold's number, or all."""
     if text != "all" and not text.isdecimal():
@@ -104,6 +133,7 @@ def fold_number(text: str) -> str:
 
 
 VoxelSizeOption = Annotated[Any, typer.Option(parser=voxel_size, metavar="Z,Y,X", help="nanometers, where the files do not tell")]
+BoxOption = Annotated[Any, typer.Option(parser=box, metavar="Z:Z,Y:Y,X:X", help="only this part, in voxels of the labels")]
 TimeOption = Annotated[Any, typer.Option(parser=seconds, metavar="TIME", help="wall clock for one fold, such as 30m")]
 RunsOption = Annotated[Path, typer.Option(help="folder of all runs")]
 
@@ -261,17 +291,34 @@ def predict(  # noqa: PLR0917
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917
     segmentation: Annotated[Path, typer.Argument(help="output of pytc predict, or any label volume")],
     labels: Annotated[Path, typer.Argument(help="the truth")],
-    json: Annotated[Path | None, typer.Option(help="write the scores here, too")] = None,
+    box: BoxOption = None,
+    ignore: Annotated[Path | None, typer.Option(help="mask; where it is not 0, voxels do not count")] = None,
+    border: Annotated[Any, typer.Option(parser=border, metavar="N|Z,Y,X", help="voxels left out at each face")] = "0",
+    boundary_nm: Annotated[
+        float | None, typer.Option(min=0, help="how far apart boundaries of classes may be; else two voxels of the finest axis")
+    ] = None,
+    voxel_size: VoxelSizeOption = None,
+    json: Annotated[Path | None, typer.Option(help="write the scores here, too, with all that changes them")] = None,
 ) -> None:
     """Score a segmentation against labels."""
     from pytc_auto.pipeline.evaluation import evaluate as run
     from pytc_auto.report.terminal import score_table
 
     with _bars() as bars:
-        scores = run(segmentation, labels, json_file=json, progress=bars)
+        scores = run(
+            segmentation,
+            labels,
+            box=box,
+            ignore=ignore,
+            border=border,
+            boundary_nm=boundary_nm,
+            voxel_size_nm=voxel_size,
+            json_file=json,
+            progress=bars,
+        )
     _console().print(score_table(scores, f"{segmentation} against {labels}"))
 
 

@@ -1,28 +1,24 @@
-"""All scores of a segmentation, in memory or block by block."""
+"""All scores of a segmentation by name, from the table of what meets what."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.errors import DataError
-from pytc_auto.evaluation.contingency import Contingency, Labels, contingency, total
+from pytc_auto.evaluation.boundary import Boundary
+from pytc_auto.evaluation.contingency import Contingency, Labels, contingency
 from pytc_auto.evaluation.matching import average_precision, panoptic_quality
 from pytc_auto.evaluation.overlap import overlap
 from pytc_auto.evaluation.rand import adapted_rand, cremi_adapted_rand
 from pytc_auto.evaluation.voi import voi
-from pytc_auto.geometry import Zyx, blocks
-from pytc_auto.io.volume import Volume
-from pytc_auto.progress import Progress, silent, walked
 
 Kind = Literal["instances", "classes"]
 Metric = Literal["voi", "dice", "ap"]
 MOST_CLASSES = 20
-BLOCK: Zyx = (32, 512, 512)
 
 
 def score(
@@ -51,35 +47,6 @@ def score(
     return scores_from_table(contingency(segmentation_zyx, truth_zyx, ignore_zyx), kind, values)
 
 
-def score_volumes(
-    segmentation: Volume,
-    truth: Volume,
-    kind: Kind | None = None,
-    progress: Progress = silent,
-) -> dict[str, float]:
-    """All scores of two volumes, read block by block; memory is bounded by the block and the number of ids.
-
-    Args:
-        segmentation: Instance ids or raw class values.
-        truth: The same shape.
-        kind: What the labels are; None: found by :func:`guess_kind`.
-        progress: Told after every block.
-
-    Raises:
-        DataError: The shapes differ, labels are not whole numbers from 0, or truth has no instance.
-    """
-    if segmentation.shape != truth.shape:
-        raise DataError(
-            f"{segmentation.source}: has shape {list(segmentation.shape)}, but {truth.source} has {list(truth.shape)}. "
-            "Compare volumes of one grid."
-        )
-    table = _table_of_blocks(segmentation, truth, progress)
-    kind = kind or guess_kind(table, truth.dtype)
-    if kind == "instances" and not np.any(table.truth_ids):
-        raise DataError(f"{truth.source}: has no voxel that is not 0, so nothing can be scored. Give the volume with the truth.")
-    return scores_from_table(table, kind)
-
-
 def scores_from_table(table: Contingency, kind: Kind, values: Sequence[int] = ()) -> dict[str, float]:
     """All scores of a kind of labels, by name.
 
@@ -90,6 +57,13 @@ def scores_from_table(table: Contingency, kind: Kind, values: Sequence[int] = ()
     those that are not background (0, or the first value where there is no 0; 1 where no foreground occurs).
     """
     return _instance_scores(table) if kind == "instances" else _class_scores(table, values)
+
+
+def boundary_scores(boundaries: Mapping[int, Boundary]) -> dict[str, float]:
+    """boundary_f1/V for every raw value V that has a boundary on either side, and mean_boundary_f1 over these (1 for none)."""
+    f1 = {v: boundary.f1 for v, boundary in sorted(boundaries.items())}
+    mean = float(np.mean(list(f1.values()))) if f1 else 1.0
+    return {**{f"boundary_f1/{v}": value for v, value in f1.items()}, "mean_boundary_f1": mean}
 
 
 def guess_kind(table: Contingency, truth_dtype: np.dtype[Any]) -> Kind:
@@ -106,16 +80,6 @@ def figure_of_merit(scores: dict[str, float], metric: Metric) -> float:
     if metric == "voi":
         return -scores["voi"]
     return scores["mean_foreground_dice" if metric == "dice" else "ap"]
-
-
-def _table_of_blocks(segmentation: Volume, truth: Volume, progress: Progress) -> Contingency:
-    """The sum over blocks; tables are merged once they outgrow the sum, so that merging stays cheap with many blocks."""
-    table, waiting = Contingency.empty(), list[Contingency]()
-    for box in walked("comparing", progress, list(blocks(truth.box, BLOCK))):
-        waiting.append(contingency(segmentation.read(box), truth.read(box)))
-        if sum(len(t.counts) for t in waiting) > len(table.counts):
-            table, waiting = total([table, *waiting]), []
-    return total([table, *waiting])
 
 
 def _instance_scores(table: Contingency) -> dict[str, float]:

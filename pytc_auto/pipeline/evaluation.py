@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-import json
+import datetime
 from pathlib import Path
 
-from pytc_auto.errors import DataError
-from pytc_auto.evaluation.scores import score_volumes
-from pytc_auto.io.open import open_segmentation
+from pytc_auto.errors import DataError, OutputError
+from pytc_auto.evaluation.boundary import VOXELS, Tolerance
+from pytc_auto.evaluation.compare import Compared, compare
+from pytc_auto.evaluation.region import Placed, Region, common_region
+from pytc_auto.evaluation.scores import Kind
+from pytc_auto.files import write_whole
+from pytc_auto.geometry import Box, Zyx, ZyxFloat
+from pytc_auto.io.open import locate, open_segmentation
 from pytc_auto.progress import Progress, silent
+from pytc_auto.schema.scores import ComparedBox, ComparedVolume, Evaluation
+
+BACKGROUND: dict[Kind, str] = {
+    "instances": (
+        "0 in the labels: left out of voi, adapted_rand and cremi. 0 in the segmentation: one more segment in voi and "
+        "adapted_rand, none in cremi_adapted_rand. ap and pq: 0 is no instance; its voxels count in the size of what covers them"
+    ),
+    "classes": "0 is a class as any other; it, or the first value where there is no 0, is left out of mean_foreground_dice",
+}
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913
     segmentation: str | Path,
     labels: str | Path,
     *,
+    box: Box | None = None,
+    ignore: str | Path | None = None,
+    border: Zyx = (0, 0, 0),
+    boundary_nm: float | None = None,
+    voxel_size_nm: ZyxFloat | None = None,
     json_file: str | Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, float]:
@@ -22,29 +41,83 @@ def evaluate(
 
     Args:
         segmentation: An output folder of ``pytc predict``, or any label volume.
-        labels: The truth, any format.
-        json_file: Where to write the scores as well.
+        labels: The truth, any format. Of volumes that tell where they begin, the common part is compared.
+        box: Compare this part only, in voxels of the labels.
+        ignore: A mask; where it is not 0, nobody looked, and voxels do not count.
+        border: Voxels left out at each face of what is compared, z, y, x.
+        boundary_nm: How far apart the boundaries of a class may be; None: two voxels of the finest axis.
+        voxel_size_nm: z, y, x of all volumes; None: as the files tell.
+        json_file: Where to write the scores as well, with all that changes them, as a ``schema.scores.Evaluation``.
         progress: Told how far the comparison is.
 
     Returns:
-        Name to value; instances or classes, as the labels are.
+        Name to value; instances or classes, as the labels are. Boundaries of classes are scored where the voxel size is known.
 
     Raises:
-        DataError: A file cannot be read, or the shapes differ.
+        DataError: A file cannot be read, or does not fit the others; a box or a border leaves nothing.
+        OutputError: The scores cannot be written.
     """
-    found, truth = open_segmentation(segmentation), open_segmentation(labels)
-    if found.shape != truth.shape:
-        raise DataError(
-            f"{segmentation}: has shape {found.shape}, but {labels} has {truth.shape} (z, y, x). "
-            "Give the segmentation and the labels of the same volume."
-        )
-    scores = score_volumes(found, truth, progress=progress)
+    found, truth = (open_segmentation(path, voxel_size_nm=voxel_size_nm) for path in (segmentation, labels))
+    mask = None if ignore is None else open_segmentation(ignore, voxel_size_nm=voxel_size_nm)
+    region = common_region(found, truth, box=box, ignore=mask, border=border)
+    tolerance = _tolerance(region, boundary_nm)
+    compared = compare(region, tolerance=tolerance, progress=progress)
     if json_file is not None:
-        document = {
-            "segmentation": str(segmentation),
-            "labels": str(labels),
-            "background": "label 0 is left out",
-            "scores": scores,
-        }
-        Path(json_file).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return scores
+        _write(Path(json_file), _document(region, compared, border, tolerance))
+    return compared.scores
+
+
+def _tolerance(region: Region, boundary_nm: float | None) -> Tolerance | None:
+    """What was asked for, or two voxels of the finest axis; none where the voxel size is not known.
+
+    Raises:
+        DataError: A length is asked for, and the voxel size is not known.
+    """
+    size = region.voxel_size_nm
+    if size is None and boundary_nm is not None:
+        raise DataError(
+            f"{region.truth.source}: tells no voxel size, so {boundary_nm:g} nm cannot be measured. Give --voxel-size Z,Y,X."
+        )
+    return None if size is None else Tolerance(VOXELS * min(size) if boundary_nm is None else boundary_nm, size)
+
+
+def _document(region: Region, compared: Compared, border: Zyx, tolerance: Tolerance | None) -> Evaluation:
+    return Evaluation(
+        segmentation=_identity(region.segmentation),
+        labels=_identity(Placed(region.truth, (0, 0, 0))),
+        ignore=None if region.ignore is None else _identity(region.ignore),
+        kind=compared.kind,
+        background=BACKGROUND[compared.kind],
+        box=ComparedBox(start=region.box.start, stop=region.box.stop),
+        border=border,
+        voxels=compared.voxels,
+        voxel_size_nm=region.voxel_size_nm,
+        boundary_nm=tolerance.nm if tolerance and compared.kind == "classes" else None,
+        scores=compared.scores,
+    )
+
+
+def _write(path: Path, document: Evaluation) -> None:
+    try:
+        write_whole(path, document.text(".json"))
+    except OSError as error:
+        raise OutputError(f"{path}: the scores cannot be written ({error.strerror}). Choose another --json.") from error
+
+
+def _identity(placed: Placed) -> ComparedVolume:
+    """A volume, and the state of its files."""
+    volume = placed.volume
+    place, _ = locate(volume.source)
+    files = [p for p in (place, *place.rglob("*")) if p.is_file()] if isinstance(place, Path) else []
+    states = [file.stat() for file in files]
+    newest = datetime.datetime.fromtimestamp(max(s.st_mtime for s in states), datetime.UTC) if states else None
+    return ComparedVolume(
+        source=volume.source,
+        shape=volume.shape,
+        dtype=str(volume.dtype),
+        voxel_size_nm=volume.voxel_size_nm,
+        offset_nm=volume.offset_nm,
+        start=placed.start,
+        bytes=sum(s.st_size for s in states) if states else None,
+        modified=newest.isoformat(timespec="seconds") if newest else None,
+    )
