@@ -52,6 +52,17 @@ def test_ids_that_a_float_cannot_tell_apart_stay_apart():
     assert table.counts.tolist() == [1] * 5
 
 
+@pytest.mark.parametrize("high", [(0, 0), (0, 2**32), (2**32, 0), (2**40, 2**63)])
+def test_large_ids_are_counted_and_sorted_as_small_ones(high):
+    segmentation, truth = (a.astype(np.uint64) for a in pair(7, (6, 7, 8)))
+    segmentation[segmentation == 2] += np.uint64(high[0])
+    truth[truth == 1] += np.uint64(high[1])
+    table = contingency(segmentation, truth)
+    assert as_dict(table) == Counter(zip(segmentation.ravel().tolist(), truth.ravel().tolist(), strict=True))
+    rows = list(zip(table.segment_ids.tolist(), table.truth_ids.tolist(), strict=True))
+    assert rows == sorted(rows)
+
+
 @pytest.mark.parametrize("cut", [1, 4, 8])
 def test_tables_of_blocks_add_up_to_the_whole(cut):
     segmentation, truth = pair(5, (9, 5, 6))
