@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import edt
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from pytc_auto.evaluation.contingency import Labels
 from pytc_auto.evaluation.region import Voxels
@@ -18,8 +18,8 @@ BoolArray = npt.NDArray[np.bool_]
 FACES: tuple[Zyx, ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 VOXELS = 2
 """The tolerance that is taken where none is given, in voxels of the finest axis."""
-SLACK = 1e-4
-"""Distances are of 32 bits; by this share a distance may be over the tolerance."""
+SLACK = 1e-6
+"""By this share, and by this many nm, a distance may be over the tolerance: sums of lengths are not exact."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,12 @@ class Tolerance:
     @property
     def halo(self) -> Zyx:
         """How far around a block voxels change its counts: the tolerance, and the neighbor that makes a boundary."""
-        return zyx([1 + math.floor(self.nm * (1 + SLACK) / s) for s in self.voxel_size_nm])
+        return zyx([1 + math.floor(self.bound / s) for s in self.voxel_size_nm])
+
+    @property
+    def bound(self) -> float:
+        """Shorter distances are near."""
+        return self.nm * (1 + SLACK) + SLACK
 
 
 def boundary_counts(voxels: Voxels, inner: Box, tolerance: Tolerance) -> dict[int, Boundary]:
@@ -91,11 +96,35 @@ def boundary_counts(voxels: Voxels, inner: Box, tolerance: Tolerance) -> dict[in
     Source:
         Csurka et al. 2013, BMVC, with the whole volume in place of an image.
     """
-    truth, found = voxels.truth_zyx, voxels.segmentation_zyx
-    edges = _edges(found, voxels.ignore_zyx), _edges(truth, voxels.ignore_zyx)
-    values = {int(v) for labels, edge in zip((found, truth), edges, strict=True) for v in np.unique(labels[edge])}
-    counts = {v: _counts(edges[0] & (found == v), edges[1] & (truth == v), inner, tolerance) for v in sorted(values)}
+    found, true = (_contours(a, voxels.ignore_zyx, inner) for a in (voxels.segmentation_zyx, voxels.truth_zyx))
+    counts = {v: _counts(found.of(v), true.of(v), tolerance) for v in sorted({*found.values.tolist(), *true.values.tolist()})}
     return {v: c for v, c in counts.items() if c.found or c.true}
+
+
+@dataclass(frozen=True, eq=False)
+class _Contours:
+    """The boundary voxels of all classes.
+
+    Attributes:
+        at: (N, 3), z, y, x.
+        values: (N,) raw values.
+        counts: (N,) whether they lie in the block, not in its halo.
+    """
+
+    at: npt.NDArray[np.intp]
+    values: Labels
+    counts: BoolArray
+
+    def of(self, value: int) -> _Contours:
+        """Those of one class."""
+        mine = self.values == value
+        return _Contours(self.at[mine], self.values[mine], self.counts[mine])
+
+
+def _contours(labels_zyx: Labels, ignore_zyx: BoolArray | None, inner: Box) -> _Contours:
+    edges = _edges(labels_zyx, ignore_zyx)
+    at = np.argwhere(edges)
+    return _Contours(at, labels_zyx[edges], np.all((at >= inner.start) & (at < inner.stop), axis=1))
 
 
 def _edges(labels_zyx: Labels, ignore_zyx: BoolArray | None) -> BoolArray:
@@ -111,19 +140,19 @@ def _edges(labels_zyx: Labels, ignore_zyx: BoolArray | None) -> BoolArray:
     return edges
 
 
-def _counts(found: BoolArray, true: BoolArray, inner: Box, tolerance: Tolerance) -> Boundary:
-    mine, theirs = found[inner.slices], true[inner.slices]
+def _counts(found: _Contours, true: _Contours, tolerance: Tolerance) -> Boundary:
     return Boundary(
-        found=int(np.count_nonzero(mine)),
-        found_near=int(np.count_nonzero(mine & _near(true, tolerance)[inner.slices])) if mine.any() else 0,
-        true=int(np.count_nonzero(theirs)),
-        true_near=int(np.count_nonzero(theirs & _near(found, tolerance)[inner.slices])) if theirs.any() else 0,
+        found=int(np.count_nonzero(found.counts)),
+        found_near=_near(found, true, tolerance),
+        true=int(np.count_nonzero(true.counts)),
+        true_near=_near(true, found, tolerance),
     )
 
 
-def _near(boundary: BoolArray, tolerance: Tolerance) -> BoolArray:
-    """Voxels within the tolerance of a boundary voxel."""
-    if not boundary.any():
-        return boundary
-    distance = edt.edt(~boundary, anisotropy=tolerance.voxel_size_nm, black_border=False)
-    return np.asarray(distance <= tolerance.nm * (1 + SLACK), np.bool_)
+def _near(these: _Contours, those: _Contours, tolerance: Tolerance) -> int:
+    """How many of these, in the block, lie within the tolerance of one of those."""
+    here = these.at[these.counts] * np.array(tolerance.voxel_size_nm)
+    if not len(here) or not len(those.at):
+        return 0
+    distance, _ = cKDTree(those.at * np.array(tolerance.voxel_size_nm)).query(here, distance_upper_bound=tolerance.bound)
+    return int(np.count_nonzero(np.isfinite(distance)))
