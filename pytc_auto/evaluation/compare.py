@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from pytc_auto.evaluation.scores import MOST_CLASSES, Kind, boundary_scores, gue
 from pytc_auto.geometry import Box, Zyx, blocks
 from pytc_auto.progress import Progress, silent, walked
 
-BLOCK: Zyx = (32, 512, 512)
+BLOCK: Zyx = (64, 256, 512)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def compare(
 def _walk(region: Region, boundaries: _Boundaries | None, progress: Progress) -> Contingency:
     """The table of the whole region; the boundaries are counted on the way."""
     tables = _Tables()
-    for box in walked("comparing", progress, list(blocks(region.box, BLOCK))):
+    for box in walked("comparing", progress, list(blocks(region.box, _block(region)))):
         halo = boundaries.halo if boundaries else (0, 0, 0)
         around = box.grow(halo).intersect(region.box)
         voxels, inner = region.read(around), box.relative_to(around.start)
@@ -74,6 +75,15 @@ def _walk(region: Region, boundaries: _Boundaries | None, progress: Progress) ->
         if boundaries:
             boundaries.add(voxels, inner, table)
     return tables.sum()
+
+
+def _block(region: Region) -> Zyx:
+    """As many voxels as BLOCK at most; whole sections where one of the volumes is decoded section by section."""
+    masks = [region.ignore.volume] if region.ignore else []
+    if all(volume.random_access for volume in (region.segmentation.volume, region.truth, *masks)):
+        return BLOCK
+    _, y, x = region.box.shape
+    return max(1, math.prod(BLOCK) // (y * x)), y, x
 
 
 @dataclass

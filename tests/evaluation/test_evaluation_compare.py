@@ -93,12 +93,14 @@ def test_any_block_gives_the_same_scores(block, nm, seed, kind):
 
 
 class Watched(ArrayVolume):
-    """A volume that counts the voxels that are read."""
+    """A volume that notes the boxes that are read."""
 
-    voxels = 0
+    def __init__(self, array_zyx):
+        super().__init__(array_zyx)
+        self.boxes = []
 
     def _read(self, box):
-        self.voxels += box.size
+        self.boxes.append(box)
         return super()._read(box)
 
 
@@ -108,9 +110,21 @@ def test_boundaries_are_given_up_once_there_are_too_many_values(monkeypatch):
     compared = compare(common_region(ArrayVolume(truth.array_zyx), truth), tolerance=Tolerance(10, SIZE))
     assert compared.kind == "instances"
     assert not [name for name in compared.scores if "boundary" in name]
-    assert truth.voxels == 600 + 120 * 3, "a halo of one section about each of the first two blocks"
+    assert sum(box.size for box in truth.boxes) == 600 + 120 * 3, "a halo of one section about each of the first two blocks"
     asked = compare(common_region(truth, truth), kind="classes", tolerance=Tolerance(10, SIZE))
     assert len([name for name in asked.scores if name.startswith("boundary_f1/")]) == 60
+
+
+@pytest.mark.parametrize("sections", ["segmentation", "truth", "ignore"])
+def test_volumes_that_are_decoded_by_section_are_read_in_whole_sections(monkeypatch, sections):
+    monkeypatch.setattr(module, "BLOCK", (4, 5, 6))
+    volumes = {name: Watched(np.ones((7, 8, 9), np.uint16)) for name in ("segmentation", "truth", "ignore")}
+    volumes["ignore"].array_zyx[1:] = 0
+    volumes[sections].random_access = False
+    compared = compare(common_region(*list(volumes.values())[:2], ignore=volumes["ignore"], border=(0, 1, 1)))
+    assert compared.voxels == 6 * 6 * 7
+    for volume in volumes.values():
+        assert volume.boxes == [Box((a, 1, 1), (b, 7, 8)) for a, b in ((0, 2), (2, 4), (4, 6), (6, 7))]
 
 
 def test_the_background_of_classes_is_0_or_the_first_value():
