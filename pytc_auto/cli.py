@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pytc_auto.errors import PytcError
+from pytc_auto.options import BorderOption, BoxOption
 
 if TYPE_CHECKING:
-    from pytc_auto.geometry import Box
     from pytc_auto.progress import Bars
     from pytc_auto.schema.dataset import Task
 
@@ -46,6 +46,13 @@ TASKS: dict[TaskName, Task | None] = {
     TaskName.objects: "objects",
     TaskName.classes: "classes",
 }
+
+
+class KindName(StrEnum):
+    """What labels are."""
+
+    instances = "instances"
+    classes = "classes"
 
 
 class SizeName(StrEnum):
@@ -97,34 +104,6 @@ def voxel_size(text: str) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
 
 
-def box(text: str) -> Box:
-    """Where voxels start and stop on each axis, z first.
-
-    >>> str(box("0:32,100:228,7:90"))
-    '[0:32, 100:228, 7:90]'
-    """
-    from pytc_auto.geometry import Box
-
-    match = re.fullmatch(r"(\d+):(\d+),(\d+):(\d+),(\d+):(\d+)", text.replace(" ", ""))
-    values = [int(value) for value in match.groups()] if match else [0] * 6
-    if any(b <= a for a, b in zip(values[::2], values[1::2], strict=True)):
-        raise typer.BadParameter(f"{text!r} is not a box. Write START:STOP for z, y and x, such as 0:32,100:228,7:90.")
-    return Box((values[0], values[2], values[4]), (values[1], values[3], values[5]))
-
-
-def border(text: str) -> tuple[int, int, int]:
-    """Voxels at each face: one number, or one for each of z, y, x.
-
-    >>> border("8"), border("2,16,16")
-    ((8, 8, 8), (2, 16, 16))
-    """
-    match = re.fullmatch(r"(\d+)(?:,(\d+),(\d+))?", text.replace(" ", ""))
-    if not match:
-        raise typer.BadParameter(f"{text!r} is not a border. Write a number of voxels, or one for each axis, such as 2,16,16.")
-    z, y, x = (int(value if value is not None else match[1]) for value in match.groups())
-    return z, y, x
-
-
 def fold_number(text: str) -> str:
     """A fold's number, or all."""
     if text != "all" and not text.isdecimal():
@@ -133,7 +112,6 @@ def fold_number(text: str) -> str:
 
 
 VoxelSizeOption = Annotated[Any, typer.Option(parser=voxel_size, metavar="Z,Y,X", help="nanometers, where the files do not tell")]
-BoxOption = Annotated[Any, typer.Option(parser=box, metavar="Z:Z,Y:Y,X:X", help="only this part, in voxels of the labels")]
 TimeOption = Annotated[Any, typer.Option(parser=seconds, metavar="TIME", help="wall clock for one fold, such as 30m")]
 RunsOption = Annotated[Path, typer.Option(help="folder of all runs")]
 
@@ -294,9 +272,10 @@ def predict(  # noqa: PLR0917
 def evaluate(  # noqa: PLR0913, PLR0917
     segmentation: Annotated[Path, typer.Argument(help="output of pytc predict, or any label volume")],
     labels: Annotated[Path, typer.Argument(help="the truth")],
+    kind: Annotated[KindName | None, typer.Option(help="what the labels are; guessed where it is not told")] = None,
     box: BoxOption = None,
     ignore: Annotated[Path | None, typer.Option(help="mask; where it is not 0, voxels do not count")] = None,
-    border: Annotated[Any, typer.Option(parser=border, metavar="N|Z,Y,X", help="voxels left out at each face")] = "0",
+    border: BorderOption = "0",
     boundary_nm: Annotated[
         float | None, typer.Option(min=0, help="how far apart boundaries of classes may be; else two voxels of the finest axis")
     ] = None,
@@ -311,6 +290,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
         scores = run(
             segmentation,
             labels,
+            kind=kind.value if kind else None,
             box=box,
             ignore=ignore,
             border=border,

@@ -29,6 +29,7 @@ def evaluate(  # noqa: PLR0913
     segmentation: str | Path,
     labels: str | Path,
     *,
+    kind: Kind | None = None,
     box: Box | None = None,
     ignore: str | Path | None = None,
     border: Zyx = (0, 0, 0),
@@ -42,6 +43,7 @@ def evaluate(  # noqa: PLR0913
     Args:
         segmentation: An output folder of ``pytc predict``, or any label volume.
         labels: The truth, any format. Of volumes that tell where they begin, the common part is compared.
+        kind: What the labels are; None: guessed from how many values occur in what is compared, by ``guess_kind``.
         box: Compare this part only, in voxels of the labels.
         ignore: A mask; where it is not 0, nobody looked, and voxels do not count.
         border: Voxels left out at each face of what is compared, z, y, x.
@@ -51,7 +53,7 @@ def evaluate(  # noqa: PLR0913
         progress: Told how far the comparison is.
 
     Returns:
-        Name to value; instances or classes, as the labels are. Boundaries of classes are scored where the voxel size is known.
+        Name to value. Boundaries of classes are scored where the voxel size is known.
 
     Raises:
         DataError: A file cannot be read, or does not fit the others; a box or a border leaves nothing.
@@ -61,7 +63,7 @@ def evaluate(  # noqa: PLR0913
     mask = None if ignore is None else open_segmentation(ignore, voxel_size_nm=voxel_size_nm)
     region = common_region(found, truth, box=box, ignore=mask, border=border)
     tolerance = _tolerance(region, boundary_nm)
-    compared = compare(region, tolerance=tolerance, progress=progress)
+    compared = compare(region, kind=kind, tolerance=tolerance, progress=progress)
     if json_file is not None:
         _write(Path(json_file), _document(region, compared, border, tolerance))
     return compared.scores

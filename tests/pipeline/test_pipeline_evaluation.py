@@ -119,6 +119,16 @@ def test_the_command_line_passes_every_option_on(tmp_path, monkeypatch, capsys):
     assert told.scores == direct
 
 
+def test_the_kind_may_be_told(tmp_path, monkeypatch, capsys):
+    files = [store(tmp_path / f"{name}.h5", a) for name, a in zip("ab", masks(), strict=True)]
+    for kind, name in (("instances", "voi"), ("classes", "dice/255")):
+        assert run_cli(monkeypatch, capsys, *files, "--kind", kind, "--json", tmp_path / "s.json")[0] == 0
+        told = Evaluation.load(tmp_path / "s.json")
+        assert told.kind == kind
+        assert name in told.scores
+        assert pytc_auto.evaluate(*files, kind=kind) == told.scores
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
