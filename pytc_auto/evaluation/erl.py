@@ -1,0 +1,114 @@
+"""Expected run length: how far a neuron can be followed before the segmentation fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pytc_auto.evaluation.contingency import Contingency, Ids, Labels, contingency
+from pytc_auto.evaluation.skeleton import Floats, Skeletons
+from pytc_auto.evaluation.voi import voi
+
+MERGE_THRESHOLDS = (0, 5, 20, 100)
+"""Nodes. 0 is the published definition and NISB's NERL; the others are the tolerances that BANIS reports beside it."""
+
+
+@dataclass(frozen=True)
+class RunLength:
+    """At one merge threshold.
+
+    Attributes:
+        erl_nm: Expected run length from a random place on the skeletons.
+        nerl: It, over that of a perfect segmentation; 1 is best.
+        mergers: Segments that join skeletons.
+    """
+
+    erl_nm: float
+    nerl: float
+    mergers: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """What is followed without a fault: the edges of one skeleton whose nodes lie in one segment, taken together."""
+
+    segment_ids: Ids
+    lengths_nm: Floats
+
+
+def run_lengths(skeletons: Skeletons, segments: Labels, thresholds: Sequence[int] = MERGE_THRESHOLDS) -> dict[int, RunLength]:
+    """Expected run lengths.
+
+    An edge is right if both its nodes lie in one segment that is not background (0) and no merger. A segment is a merger if it
+    has more than the threshold's nodes of each of two skeletons or more. With l the length of the right edges of a skeleton in
+    a segment, and L the length of a skeleton, ERL = Σ l² / Σ L, and NERL = Σ l² / Σ L².
+
+    Args:
+        skeletons: At least one edge.
+        segments: (N,) the segment at each node.
+        thresholds: Nodes by which two skeletons may share a segment without harm.
+
+    Raises:
+        DataError: Segments are negative or no whole numbers.
+
+    Source:
+        Januszewski et al. 2018, Nature Methods 15; as in funlib.evaluate, with the merge thresholds of BANIS.
+    """
+    table = _table(skeletons, segments)
+    runs = _runs(skeletons, segments)
+    total, most = skeletons.lengths_nm.sum(), np.square(skeletons.lengths_nm).sum()
+    found = {}
+    for threshold in thresholds:
+        mergers = _mergers(table, threshold)
+        right = runs.lengths_nm[~np.isin(runs.segment_ids, mergers)]
+        squares = float(np.square(right).sum())
+        found[threshold] = RunLength(erl_nm=squares / float(total), nerl=squares / float(most), mergers=len(mergers))
+    return found
+
+
+def skeleton_scores(skeletons: Skeletons, segments: Labels, thresholds: Sequence[int] = MERGE_THRESHOLDS) -> dict[str, float]:
+    """All scores of a segmentation on skeletons, by name.
+
+    nerl, erl_nm and skeleton_mergers, with the merge threshold in their names where it is not 0; erl_perfect_nm, what a perfect
+    segmentation reaches; skeleton_splits, the edges that lead from one segment to another; skeleton_voi_split, _merge (bits,
+    over nodes; background counts as a segment).
+    """
+    scores: dict[str, float] = {}
+    for threshold, run in run_lengths(skeletons, segments, thresholds).items():
+        suffix = f"_{threshold}" if threshold else ""
+        scores |= {f"nerl{suffix}": run.nerl, f"erl{suffix}_nm": run.erl_nm, f"skeleton_mergers{suffix}": run.mergers}
+    start, stop = segments[skeletons.edges.T]
+    information = voi(_table(skeletons, segments))
+    return scores | {
+        "erl_perfect_nm": float(np.square(skeletons.lengths_nm).sum() / skeletons.lengths_nm.sum()),
+        "skeleton_splits": int(np.count_nonzero((start != stop) & (start != 0) & (stop != 0))),
+        "skeleton_voi_split": information.split,
+        "skeleton_voi_merge": information.merge,
+    }
+
+
+def _table(skeletons: Skeletons, segments: Labels) -> Contingency:
+    """Nodes by segment and skeleton; skeletons count from 1."""
+    return contingency(segments, skeletons.skeleton + 1)
+
+
+def _mergers(table: Contingency, threshold: int) -> Ids:
+    held = table.segment_ids[(table.segment_ids != 0) & (table.counts > threshold)]
+    ids, skeletons = np.unique(held, return_counts=True)
+    return ids[skeletons > 1]
+
+
+def _runs(skeletons: Skeletons, segments: Labels) -> _Runs:
+    start, stop = segments[skeletons.edges.T].astype(np.uint64)
+    one: npt.NDArray[np.bool_] = (start == stop) & (start != 0)
+    segment, skeleton = start[one], skeletons.skeleton[skeletons.edges[one, 0]]
+    order = np.lexsort((skeleton, segment))
+    segment, skeleton = segment[order], skeleton[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (segment[1:] != segment[:-1]) | (skeleton[1:] != skeleton[:-1])
+    starts = np.flatnonzero(new)
+    lengths = skeletons.edge_lengths_nm[one][order]
+    return _Runs(segment[starts], np.add.reduceat(lengths, starts) if len(starts) else lengths)
