@@ -70,6 +70,14 @@ class LauncherName(StrEnum):
     slurm = "slurm"
 
 
+class UnitsName(StrEnum):
+    """In what SWC files tell places."""
+
+    nm = "nm"
+    um = "um"
+    voxel = "voxel"
+
+
 class LoggerName(StrEnum):
     """Who is told losses and scores, beside TensorBoard and a CSV file."""
 
@@ -271,7 +279,7 @@ def predict(  # noqa: PLR0917
 @app.command()
 def evaluate(  # noqa: PLR0913, PLR0917
     segmentation: Annotated[Path, typer.Argument(help="output of pytc predict, or any label volume")],
-    labels: Annotated[Path, typer.Argument(help="the truth")],
+    labels: Annotated[Path | None, typer.Argument(help="the truth; may be left out with --skeletons")] = None,
     kind: Annotated[KindName | None, typer.Option(help="what the labels are; guessed where it is not told")] = None,
     box: BoxOption = None,
     ignore: Annotated[Path | None, typer.Option(help="mask; where it is not 0, voxels do not count")] = None,
@@ -279,10 +287,12 @@ def evaluate(  # noqa: PLR0913, PLR0917
     boundary_nm: Annotated[
         float | None, typer.Option(min=0, help="how far apart boundaries of classes may be; else two voxels of the finest axis")
     ] = None,
+    skeletons: Annotated[Path | None, typer.Option(help="traced neurons: .swc, a folder of these, or NISB's .pkl")] = None,
+    skeleton_units: Annotated[UnitsName, typer.Option(help="of the x, y, z in SWC files")] = UnitsName.nm,
     voxel_size: VoxelSizeOption = None,
     json: Annotated[Path | None, typer.Option(help="write the scores here, too, with all that changes them")] = None,
 ) -> None:
-    """Score a segmentation against labels."""
+    """Score a segmentation against labels, or on skeletons."""
     from pytc_auto.pipeline.evaluation import evaluate as run
     from pytc_auto.report.terminal import score_table
 
@@ -295,11 +305,14 @@ def evaluate(  # noqa: PLR0913, PLR0917
             ignore=ignore,
             border=border,
             boundary_nm=boundary_nm,
+            skeletons=skeletons,
+            skeleton_units=skeleton_units.value,
             voxel_size_nm=voxel_size,
             json_file=json,
             progress=bars,
         )
-    _console().print(score_table(scores, f"{segmentation} against {labels}"))
+    against = " and ".join(str(truth) for truth in (labels, skeletons) if truth)
+    _console().print(score_table(scores, f"{segmentation} against {against}"))
 
 
 @app.command()

@@ -28,7 +28,7 @@ _TOUCH = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Skeletons:
-    """Some skeletons in one volume.
+    """Some skeletons in one volume; a :class:`DataError` is raised where they have no length.
 
     Attributes:
         source: Where they come from, for messages.
@@ -43,6 +43,12 @@ class Skeletons:
     nodes_nm: Floats
     edges: Integers
     skeleton: Integers
+
+    def __post_init__(self) -> None:
+        if not self.edge_lengths_nm.sum() > 0:
+            raise DataError(
+                f"{self.source}: no edge has a length, so there is no run to measure. Give traced skeletons of the volume."
+            )
 
     @cached_property
     def edge_lengths_nm(self) -> Floats:
@@ -59,14 +65,14 @@ class Skeletons:
 
     @property
     def count(self) -> int:
-        """How many there are."""
-        return len(self.lengths_nm)
+        """How many have a length."""
+        return int(np.count_nonzero(self.lengths_nm))
 
     def inside(self, shape: Sequence[int]) -> Skeletons:
         """Without the nodes that lie outside a volume, and without the edges that touch one of these.
 
         Raises:
-            DataError: More than half of the nodes lie outside.
+            DataError: More than half of the nodes lie outside, or no edge lies inside.
         """
         keep = np.all((self.nodes_zyx >= 0) & (self.nodes_zyx < shape), axis=1)
         if 2 * np.count_nonzero(keep) < len(keep):
@@ -98,16 +104,12 @@ def read_skeletons(path: str | Path, volume: Volume, units: Units = "nm") -> Ske
     place = Path(path)
     with damaged(str(path)):
         if place.is_dir() or place.suffix.lower() == ".swc":
-            skeletons = _from_swc(place, volume, units)
-        elif place.suffix.lower() in (".pkl", ".pickle"):
-            skeletons = _from_graph(place, volume)
-        elif not place.exists():
-            raise DataError(f"{path}: is not there. Give a file or a folder of skeletons.")
-        else:
-            raise DataError(f"{path}: is no file of skeletons. Known: .swc, a folder of these, and networkx graphs in .pkl.")
-    if not skeletons.edge_lengths_nm.sum() > 0:
-        raise DataError(f"{path}: has no edge with a length that is known, so there is no run to measure. Give traced skeletons.")
-    return skeletons
+            return _from_swc(place, volume, units)
+        if place.suffix.lower() in (".pkl", ".pickle"):
+            return _from_graph(place, volume)
+    if not place.exists():
+        raise DataError(f"{path}: is not there. Give a file or a folder of skeletons.")
+    raise DataError(f"{path}: is no file of skeletons. Known: .swc, a folder of these, and networkx graphs in .pkl.")
 
 
 def _from_swc(place: Path, volume: Volume, units: Units) -> Skeletons:

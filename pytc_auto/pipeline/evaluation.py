@@ -1,4 +1,4 @@
-"""``pytc evaluate``: score a segmentation against labels."""
+"""``pytc evaluate``: score a segmentation against labels, on skeletons, or both."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pytc_auto.evaluation.boundary import VOXELS, Tolerance
 from pytc_auto.evaluation.compare import Compared, compare
 from pytc_auto.evaluation.region import Placed, Region, common_region
 from pytc_auto.evaluation.scores import Kind
+from pytc_auto.evaluation.skeleton import Units
 from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.open import locate, open_segmentation
+from pytc_auto.pipeline.run_lengths import follow
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.scores import ComparedBox, ComparedVolume, Evaluation
 
@@ -27,27 +29,31 @@ BACKGROUND: dict[Kind, str] = {
 
 def evaluate(  # noqa: PLR0913
     segmentation: str | Path,
-    labels: str | Path,
+    labels: str | Path | None = None,
     *,
     kind: Kind | None = None,
     box: Box | None = None,
     ignore: str | Path | None = None,
     border: Zyx = (0, 0, 0),
     boundary_nm: float | None = None,
+    skeletons: str | Path | None = None,
+    skeleton_units: Units = "nm",
     voxel_size_nm: ZyxFloat | None = None,
     json_file: str | Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """Compare a segmentation with the truth, voxel by voxel.
+    """Compare a segmentation with the truth: labels voxel by voxel, skeletons node by node.
 
     Args:
         segmentation: An output folder of ``pytc predict``, or any label volume.
-        labels: The truth, any format. Of volumes that tell where they begin, the common part is compared.
+        labels: The truth, any format. Of volumes that tell where they begin, the common part is compared. None: by skeletons alone.
         kind: What the labels are; None: guessed from how many values occur in what is compared, by ``guess_kind``.
         box: Compare this part only, in voxels of the labels.
         ignore: A mask; where it is not 0, nobody looked, and voxels do not count.
         border: Voxels left out at each face of what is compared, z, y, x.
         boundary_nm: How far apart the boundaries of a class may be; None: two voxels of the finest axis.
+        skeletons: An SWC file, a folder of these, or a pickled networkx graph as NISB's, followed in the whole segmentation.
+        skeleton_units: Of SWC files, which store x, y, z.
         voxel_size_nm: z, y, x of all volumes; None: as the files tell.
         json_file: Where to write the scores as well, with all that changes them, as a ``schema.scores.Evaluation``.
         progress: Told how far the comparison is.
@@ -56,17 +62,30 @@ def evaluate(  # noqa: PLR0913
         Name to value. Boundaries of classes are scored where the voxel size is known.
 
     Raises:
-        DataError: A file cannot be read, or does not fit the others; a box or a border leaves nothing.
+        DataError: A file cannot be read, or does not fit the others; a box or a border leaves nothing; there is no truth.
         OutputError: The scores cannot be written.
     """
-    found, truth = (open_segmentation(path, voxel_size_nm=voxel_size_nm) for path in (segmentation, labels))
-    mask = None if ignore is None else open_segmentation(ignore, voxel_size_nm=voxel_size_nm)
-    region = common_region(found, truth, box=box, ignore=mask, border=border)
-    tolerance = _tolerance(region, boundary_nm)
-    compared = compare(region, kind=kind, tolerance=tolerance, progress=progress)
+    partly = box is not None or ignore is not None or any(border)
+    if labels is None and skeletons is None:
+        raise DataError(f"{segmentation}: there is nothing to score it by. Give the labels, or --skeletons FILE, or both.")
+    if skeletons is not None and partly:
+        told = "run lengths are of the whole segmentation, they do not add up over its parts"
+        raise DataError(f"{skeletons}: {told}. Leave out --box, --border and --ignore, or score labels and skeletons one by one.")
+    found = open_segmentation(segmentation, voxel_size_nm=voxel_size_nm)
+    followed = None if skeletons is None else follow(found, skeletons, skeleton_units, progress)
+    document = Evaluation(segmentation=_identity(Placed(found, (0, 0, 0))), voxel_size_nm=found.voxel_size_nm, scores={})
+    if labels is not None:
+        truth = open_segmentation(labels, voxel_size_nm=voxel_size_nm)
+        mask = None if ignore is None else open_segmentation(ignore, voxel_size_nm=voxel_size_nm)
+        region = common_region(found, truth, box=box, ignore=mask, border=border)
+        tolerance = _tolerance(region, boundary_nm)
+        compared = compare(region, kind=kind, tolerance=tolerance, progress=progress)
+        document = _document(region, compared, border, tolerance)
+    if followed is not None:
+        document = document.replace(skeletons=followed.facts, scores={**document.scores, **followed.scores})
     if json_file is not None:
-        _write(Path(json_file), _document(region, compared, border, tolerance))
-    return compared.scores
+        _write(Path(json_file), document)
+    return document.scores
 
 
 def _tolerance(region: Region, boundary_nm: float | None) -> Tolerance | None:

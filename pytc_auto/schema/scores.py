@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from pytc_auto.schema.dataset import PositiveZyx, VoxelSize
 from pytc_auto.schema.document import Document, Part
+from pytc_auto.schema.skeletons import ComparedSkeletons
 
 
 class ComparedBox(Part):
@@ -31,17 +32,20 @@ class ComparedVolume(Part):
 
 
 class Evaluation(Document):
-    """Scores of a segmentation, and every parameter that changes a number."""
+    """Scores of a segmentation, and every parameter that changes a number. What is of labels is null where there are none."""
 
     format_version: Literal[1] = 1
     segmentation: ComparedVolume
-    labels: ComparedVolume
-    ignore: ComparedVolume | None = Field(description="a mask; its voxels that are not 0 do not count")
-    kind: Literal["instances", "classes"]
-    background: str = Field(description="what is done with 0")
-    box: ComparedBox = Field(description="what was compared, the border already taken off")
-    border: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = Field(description="voxels taken off at each face")
-    voxels: PositiveInt = Field(description="how many were compared; ignored ones are not among them")
+    labels: ComparedVolume | None = None
+    ignore: ComparedVolume | None = Field(None, description="a mask; its voxels that are not 0 do not count")
+    kind: Literal["instances", "classes"] | None = None
+    background: str | None = Field(None, description="what is done with 0")
+    box: ComparedBox | None = Field(None, description="what was compared, the border already taken off")
+    border: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] | None = Field(
+        None, description="voxels taken off at each face"
+    )
+    voxels: PositiveInt | None = Field(None, description="how many were compared; ignored ones are not among them")
     voxel_size_nm: VoxelSize | None = Field(description="by which lengths in nanometers were measured")
-    boundary_nm: NonNegativeFloat | None = Field(description="tolerance of boundary F1; null where it was not scored")
+    boundary_nm: NonNegativeFloat | None = Field(None, description="tolerance of boundary F1; null where it was not scored")
+    skeletons: ComparedSkeletons | None = Field(None, description="on which run lengths were measured")
     scores: dict[str, float]

@@ -129,7 +129,7 @@ def test_a_graph_that_is_none_of_skeletons(tmp_path):
     flat.nodes[2]["index_position"] = (1, 2)
     assert "damaged" in fault(pickled(path, flat))
     assert "no networkx graph" in fault(pickled(path, {"_node": {}, "_adj": {}}))
-    assert "has no edge" in fault(pickled(path, nx.Graph()))
+    assert "no edge has a length" in fault(pickled(path, nx.Graph()))
     assert "asks for" in fault(pickled(path, pytest.raises))
 
 
@@ -141,9 +141,9 @@ def test_a_graph_that_is_none_of_skeletons(tmp_path):
         ("1 0 1 nan 1 1 -1\n2 0 1 1 2 1 1\n", "not a number"),
         ("1 0 1 1 1 1\n", "damaged"),
         ("<html>\n", "damaged"),
-        ("# nothing\n", "has no edge"),
-        ("1 0 1 1 1 1 -1\n", "has no edge"),
-        ("1 0 1 1 1 1 -1\n2 0 1 1 1 1 1\n", "has no edge with a length"),
+        ("# nothing\n", "no edge has a length"),
+        ("1 0 1 1 1 1 -1\n", "no edge has a length"),
+        ("1 0 1 1 1 1 -1\n2 0 1 1 1 1 1\n", "no edge has a length"),
     ],
 )
 def test_swc_that_cannot_be_used(tmp_path, text, said):
@@ -167,5 +167,8 @@ def test_what_lies_outside_is_left_out_with_its_edges(tmp_path):
     assert inside.nodes_zyx[:, 2].tolist() == [0, 1, 5, 5]
     assert inside.edges.tolist() == [[1, 0], [3, 2]]
     assert inside.lengths_nm.tolist() == [17]
+    assert (whole.count, inside.count) == (1, 1)
+    with pytest.raises(DataError, match="no edge has a length"):
+        read_skeletons(swc(tmp_path / "m.swc", "1 0 0 0 0 1 -1\n2 0 48 0 0 1 1\n3 0 8 0 0 1 2\n"), volume()).inside(SHAPE)
     with pytest.raises(DataError, match=r"3 of 5 nodes lie outside .*\[0, 0, 0\] to \[0, 1, 6\].*--skeleton-units"):
         whole.inside((4, 5, 2))
