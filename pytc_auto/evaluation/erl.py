@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.evaluation.contingency import Contingency, Ids, Labels, contingency
-from pytc_auto.evaluation.skeleton import Floats, Skeletons
+from pytc_auto.evaluation.skeleton import Floats, Integers, Skeletons
 from pytc_auto.evaluation.voi import voi
 
 MERGE_THRESHOLDS = (0, 5, 20, 100)
@@ -23,7 +23,7 @@ class RunLength:
     Attributes:
         erl_nm: Expected run length from a random place on the skeletons.
         nerl: It, over that of a perfect segmentation; 1 is best.
-        mergers: Segments that join skeletons.
+        mergers: Segments that join skeletons, without background.
     """
 
     erl_nm: float
@@ -36,15 +36,25 @@ class _Runs:
     """What is followed without a fault: the edges of one skeleton whose nodes lie in one segment, taken together."""
 
     segment_ids: Ids
+    skeletons: Integers
     lengths_nm: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Mergers:
+    """Segments that join skeletons, background perhaps among them, and the skeletons that are joined to another, from 1."""
+
+    segment_ids: Ids
+    skeletons: Ids
 
 
 def run_lengths(skeletons: Skeletons, segments: Labels, thresholds: Sequence[int] = MERGE_THRESHOLDS) -> dict[int, RunLength]:
     """Expected run lengths.
 
-    An edge is right if both its nodes lie in one segment that is not background (0) and no merger. A segment is a merger if it
-    has more than the threshold's nodes of each of two skeletons or more. With l the length of the right edges of a skeleton in
-    a segment, and L the length of a skeleton, ERL = Σ l² / Σ L, and NERL = Σ l² / Σ L².
+    An edge is right if both its nodes lie in one segment that is not background (0), and that is no merger. A segment is a
+    merger if it joins skeletons: it has more than the threshold's nodes of each of two or more. A skeleton that no merger joins
+    to another may touch one without harm; there, as in BANIS, background joins skeletons, too. With l the length of the right
+    edges of a skeleton in a segment, and L the length of a skeleton, ERL = Σ l² / Σ L, and NERL = Σ l² / Σ L².
 
     Args:
         skeletons: At least one edge.
@@ -63,9 +73,11 @@ def run_lengths(skeletons: Skeletons, segments: Labels, thresholds: Sequence[int
     found = {}
     for threshold in thresholds:
         mergers = _mergers(table, threshold)
-        right = runs.lengths_nm[~np.isin(runs.segment_ids, mergers)]
-        squares = float(np.square(right).sum())
-        found[threshold] = RunLength(erl_nm=squares / float(total), nerl=squares / float(most), mergers=len(mergers))
+        merged = np.isin(runs.segment_ids, mergers.segment_ids) & np.isin(runs.skeletons + 1, mergers.skeletons)
+        squares = float(np.square(runs.lengths_nm[~merged]).sum())
+        found[threshold] = RunLength(
+            erl_nm=squares / float(total), nerl=squares / float(most), mergers=int(np.count_nonzero(mergers.segment_ids))
+        )
     return found
 
 
@@ -95,10 +107,12 @@ def _table(skeletons: Skeletons, segments: Labels) -> Contingency:
     return contingency(segments, skeletons.skeleton + 1)
 
 
-def _mergers(table: Contingency, threshold: int) -> Ids:
-    held = table.segment_ids[(table.segment_ids != 0) & (table.counts > threshold)]
-    ids, skeletons = np.unique(held, return_counts=True)
-    return ids[skeletons > 1]
+def _mergers(table: Contingency, threshold: int) -> _Mergers:
+    large = table.counts > threshold
+    segments, skeletons = table.segment_ids[large], table.truth_ids[large]
+    ids, counts = np.unique(segments, return_counts=True)
+    mergers = ids[counts > 1]
+    return _Mergers(mergers, np.unique(skeletons[np.isin(segments, mergers)]))
 
 
 def _runs(skeletons: Skeletons, segments: Labels) -> _Runs:
@@ -111,4 +125,4 @@ def _runs(skeletons: Skeletons, segments: Labels) -> _Runs:
     new[1:] = (segment[1:] != segment[:-1]) | (skeleton[1:] != skeleton[:-1])
     starts = np.flatnonzero(new)
     lengths = skeletons.edge_lengths_nm[one][order]
-    return _Runs(segment[starts], np.add.reduceat(lengths, starts) if len(starts) else lengths)
+    return _Runs(segment[starts], skeleton[starts], np.add.reduceat(lengths, starts) if len(starts) else lengths)

@@ -24,16 +24,18 @@ def by_definition(skeletons, segments, threshold):
     held = {}
     for skeleton, segment in zip(skeletons.skeleton.tolist(), segments.tolist(), strict=True):
         held.setdefault(segment, []).append(skeleton)
-    mergers = {s for s, of in held.items() if s and sum(of.count(skeleton) > threshold for skeleton in set(of)) > 1}
+    large = {s: {i for i in of if of.count(i) > threshold} for s, of in held.items()}
+    mergers = {s: of for s, of in large.items() if len(of) > 1}
+    merged = set().union(*mergers.values())
     length, runs = {}, {}
     for u, v in skeletons.edges.tolist():
         skeleton, far = skeletons.skeleton[u], float(np.linalg.norm(skeletons.nodes_nm[u] - skeletons.nodes_nm[v]))
         length[skeleton] = length.get(skeleton, 0) + far
-        if segments[u] == segments[v] != 0 and segments[u] not in mergers:
+        if segments[u] == segments[v] != 0 and not (segments[u] in mergers and skeleton in merged):
             runs[skeleton, segments[u]] = runs.get((skeleton, segments[u]), 0) + far
     whole = sum(length.values())
     erl = sum(length[s] / whole * run * run / length[s] for (s, _), run in runs.items())
-    return RunLength(erl, erl / sum(n / whole * n for n in length.values()), len(mergers))
+    return RunLength(erl, erl / sum(n / whole * n for n in length.values()), len(mergers.keys() - {0}))
 
 
 TWO = lines([0, 10, 30], [0, 40])
@@ -84,6 +86,18 @@ def test_a_merger_is_forgiven_up_to_the_threshold():
     assert [found[t].mergers for t in (0, 1, 2, 20)] == [1, 1, 0, 0]
     assert found[0].erl_nm == found[1].erl_nm == pytest.approx(170**2 / (190 + 1900))
     assert found[2].erl_nm == found[20].erl_nm == pytest.approx((170**2 + 10**2 + 1900**2) / (190 + 1900))
+
+
+def test_a_skeleton_that_only_touches_a_merger_is_forgiven_unless_it_is_merged_elsewhere():
+    """As in BANIS: of a joined skeleton, what little lies in another merger is wrong, too."""
+    step = 10 * np.arange(6)
+    skeletons = lines(step, step, step, step)
+    touching = np.array([1] * 6 + [1] * 6 + [1] * 2 + [3] * 4 + [4] * 6)
+    assert run_lengths(skeletons, touching, [2])[2].erl_nm == pytest.approx((10**2 + 30**2 + 50**2) / 200)
+    elsewhere = np.array([1] * 6 + [1] * 6 + [1] * 2 + [3] * 4 + [3] * 6)
+    assert run_lengths(skeletons, elsewhere, [2])[2] == RunLength(0, 0, 2)
+    lost = np.array([1] * 6 + [1] * 6 + [1] * 2 + [0] * 4 + [0] * 6)
+    assert run_lengths(skeletons, lost, [2])[2] == RunLength(0, 0, 1)
 
 
 def test_normalized_is_by_length_not_the_mean_of_skeletons():
