@@ -150,6 +150,7 @@ def test_scores_name_their_thresholds():
     assert scores["nerl"] == 0
     assert scores["nerl_5"] == pytest.approx(400 / 2500)
     assert scores["skeleton_splits"] == 1
+    assert skeleton_scores(TWO, np.array([0, 4, 4, 4, 0]))["skeleton_splits"] == 0
     table = contingency(segments, TWO.skeleton + 1)
     both, truth, segment = (np.array(c) / 5 for c in ([1, 2, 1, 1], [3, 2], [1, 3, 1]))
     entropy = [-float(np.sum(p * np.log2(p))) for p in (both, truth, segment)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copyreg
 import os
 import pickle
 import subprocess
@@ -133,10 +134,19 @@ def test_other_ways_to_foreign_code(tmp_path):
     assert "networkx.classes.graph.Graph.__init__" in refused(
         path, b"\x80\x04\x8c\x16networkx.classes.graph\x8c\x0eGraph.__init__\x93."
     )
-    assert "registered extension" in refused(path, b"\x80\x02\x82\x01.")
     refused(path, b"Pid\n.")
     refused(path, b"\x80\x05\x97.")
     refused(path, b"(S'touch ran'\nios\nsystem\n.")
+
+
+def test_what_this_process_has_registered_is_refused(tmp_path):
+    content = b"\x80\x02\x82\xc8."
+    copyreg.add_extension("os", "system", 200)
+    try:
+        assert pickle.loads(content) is os.system
+        assert "asks for a registered extension" in refused(tmp_path / "evil.pkl", content)
+    finally:
+        copyreg.remove_extension("os", "system", 200)
 
 
 def test_what_is_listed_cannot_be_changed(tmp_path):
