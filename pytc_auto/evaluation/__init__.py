@@ -1,1 +1,1 @@
-"""How well a segmentation agrees with truth. Everything is computed from one contingency table."""
+"""How well a segmentation agrees with truth. Scores come from one contingency table, run lengths from skeletons."""

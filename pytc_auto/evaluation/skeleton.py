@@ -22,6 +22,8 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _SWC_COLUMNS = 7
+_FAR = 1e12
+"""No position is farther away, whatever its unit."""
 _TOUCH = 1e-3
 """Voxels by which a position may fall short of the voxel it was computed from."""
 
@@ -102,13 +104,13 @@ def read_skeletons(path: str | Path, volume: Volume, units: Units = "nm") -> Ske
         DataError: A file is damaged, of another kind, without an edge, or does not fit the volume.
     """
     place = Path(path)
+    if not place.exists():
+        raise DataError(f"{path}: is not there. Give a file or a folder of skeletons.")
     with damaged(str(path)):
         if place.is_dir() or place.suffix.lower() == ".swc":
             return _from_swc(place, volume, units)
         if place.suffix.lower() in (".pkl", ".pickle"):
             return _from_graph(place, volume)
-    if not place.exists():
-        raise DataError(f"{path}: is not there. Give a file or a folder of skeletons.")
     raise DataError(f"{path}: is no file of skeletons. Known: .swc, a folder of these, and networkx graphs in .pkl.")
 
 
@@ -125,7 +127,7 @@ def _from_swc(place: Path, volume: Volume, units: Units) -> Skeletons:
     nodes_nm = position * size + offset if units == "voxel" else position * {"nm": 1, "um": 1000}[units]
     return Skeletons(
         source=str(place),
-        nodes_zyx=np.floor((nodes_nm - offset) / size + _TOUCH).astype(np.int64),
+        nodes_zyx=_voxels(nodes_nm, volume),
         nodes_nm=nodes_nm,
         edges=np.concatenate([edges + first for (_, edges), first in zip(trees, firsts, strict=False)]),
         skeleton=np.repeat(np.arange(len(files)), sizes),
@@ -143,10 +145,10 @@ def _swc_tree(file: Path) -> tuple[Floats, Integers]:
     at = np.searchsorted(number[order], parent[child])
     known = at < len(order)
     known[known] = number[order][at[known]] == parent[child][known]
-    if len(np.unique(number)) < len(number) or not known.all():
+    if len(np.unique(number)) < len(number) or np.isnan(parent).any() or not known.all():
         raise DataError(f"{file}: has a node number twice, or a parent that is no node. Export it again.")
-    if not np.isfinite(table).all():
-        raise DataError(f"{file}: has a value that is not a number. Export it again.")
+    if not (np.abs(position) < _FAR).all():
+        raise DataError(f"{file}: has a position that is not a number, or is too large. Export it again.")
     return position, np.stack([child, order[at]], axis=1).astype(np.int64)
 
 
@@ -184,8 +186,8 @@ def _graph(place: Path) -> tuple[dict[Any, dict[str, Any]], dict[Any, dict[Any, 
 def _positions(nodes: Mapping[Any, Mapping[str, Any]], name: str) -> Floats:
     """(N, 3) z, y, x."""
     found = np.array([np.asarray(node[name], np.float64) for node in nodes.values()]).reshape(len(nodes), 3)
-    if not np.isfinite(found).all():
-        raise ValueError(f"{name} of a node is not a number")
+    if not (np.abs(found) < _FAR).all():
+        raise ValueError(f"{name} of a node is not a number, or is too large")
     return found[:, ::-1]
 
 

@@ -139,6 +139,8 @@ def test_a_graph_that_is_none_of_skeletons(tmp_path):
         ("1 0 1 1 1 1 -1\n2 0 1 1 2 1 9\n", "a parent that is no node"),
         ("1 0 1 1 1 1 -1\n1 0 1 1 2 1 1\n", "a node number twice"),
         ("1 0 1 nan 1 1 -1\n2 0 1 1 2 1 1\n", "not a number"),
+        ("1 0 1 1 1 1 -1\n2 0 1e300 1 2 1 1\n", "too large"),
+        ("1 0 1 1 1 1 -1\n2 0 1 1 2 1 nan\n", "a parent that is no node"),
         ("1 0 1 1 1 1\n", "damaged"),
         ("<html>\n", "damaged"),
         ("# nothing\n", "no edge has a length"),
@@ -154,6 +156,7 @@ def test_swc_that_cannot_be_used(tmp_path, text, said):
 
 def test_what_is_no_file_of_skeletons(tmp_path):
     assert "is not there" in fault(tmp_path / "nowhere")
+    assert "is not there" in fault(tmp_path / "nowhere.swc")
     assert "holds no SWC file" in fault(tmp_path)
     assert "Known: .swc" in fault(swc(tmp_path / "n.csv"))
     assert "seg.h5: has no voxel size" in fault(swc(tmp_path / "n.swc"), volume(size=None))
