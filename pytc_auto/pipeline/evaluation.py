@@ -46,7 +46,7 @@ def evaluate(  # noqa: PLR0913
 
     Args:
         segmentation: An output folder of ``pytc predict``, or any label volume.
-        labels: The truth, any format. Of volumes that tell where they begin, the common part is compared. None: by skeletons alone.
+        labels: The truth, any format. Of volumes that tell where they begin, the common part is compared. None: only skeletons.
         kind: What the labels are; None: guessed from how many values occur in what is compared, by ``guess_kind``.
         box: Compare this part only, in voxels of the labels.
         ignore: A mask; where it is not 0, nobody looked, and voxels do not count.
