@@ -14,6 +14,7 @@ import typer
 
 from pytc_auto.errors import PytcError
 from pytc_auto.options import BorderOption, BoxOption
+from pytc_auto.pipeline.choices import read_box, read_members, read_symmetries
 
 if TYPE_CHECKING:
     from pytc_auto.progress import Bars
@@ -251,29 +252,42 @@ def sweep(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
-def predict(  # noqa: PLR0917
-    volumes: Annotated[list[Path], typer.Argument(help="volumes to segment")],
-    model: Annotated[Path, typer.Option(help="folder that pytc train exported")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write")],
+def predict(  # noqa: PLR0913, PLR0917
+    volumes: Annotated[list[str], typer.Argument(help="volumes, quoted globs, folders of volumes, or .txt files that list them")],
+    model: Annotated[list[Path], typer.Option(help="folder that pytc train exported; several are averaged")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write; of several volumes, a folder of such")],
     voxel_size: VoxelSizeOption = None,
+    box: Annotated[Any, typer.Option(parser=read_box, metavar="Z:Z,Y:Y,X:X", help="the part to segment, in voxels")] = None,
+    mask: Annotated[str | None, typer.Option(metavar="VOLUME", help="predict only where it is not 0")] = None,
+    members: Annotated[Any, typer.Option(parser=read_members, metavar="K,K...", help="folds used of the model")] = None,
+    symmetries: Annotated[Any, typer.Option(parser=read_symmetries, metavar="N|all", help="not the plan's number")] = None,
     keep_predictions: Annotated[bool, typer.Option("--keep-predictions", help="keep the network's output, too")] = False,
     force: Annotated[bool, typer.Option("--force", help="go on although the voxel size differs from the training's")] = False,
 ) -> None:
-    """Segment volumes of any size; the same command again resumes."""
+    """Segment volumes of any size; the same command again resumes. One that fails does not stop the others."""
     from pytc_auto.pipeline.prediction import predict as run
+    from pytc_auto.report.terminal import outcome_table
 
-    with _bars() as bars:
-        made = run(
-            volumes,
-            model=model,
-            out=out,
-            voxel_size_nm=voxel_size,
-            keep_predictions=keep_predictions,
-            force=force,
-            progress=bars,
-        )
-    for path in made:
-        _console().print(f"Segmentation: {path / 'labels' / 'segmentation'}\nPicture: {path / '.pytc' / 'preview.png'}")
+    rows: list[tuple[str, str, float, int, str]] = []
+    try:
+        with _bars() as bars:
+            run(
+                volumes,
+                model=model,
+                out=out,
+                voxel_size_nm=voxel_size,
+                box=box,
+                mask=mask,
+                members=members,
+                symmetries=symmetries,
+                keep_predictions=keep_predictions,
+                force=force,
+                progress=bars,
+                told=lambda o: rows.append((o.volume, o.state, o.seconds, o.voxels, str(o.target))),
+            )
+    finally:
+        if rows:
+            _console().print(outcome_table(rows))
 
 
 @app.command()

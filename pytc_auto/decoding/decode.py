@@ -74,7 +74,7 @@ def decode(stored_czyx: Stored, plan: Plan, choice: DecoderChoice) -> Array:
 
     Returns:
         (Z, Y, X): instance ids from 1 as uint32, 0 is background; the sides of synapse k are 2k - 1 and 2k. Or raw class
-        values in the smallest unsigned type.
+        values in the smallest unsigned type. 0 where nothing was predicted, which is stored as 0 in every channel.
 
     Raises:
         PlanError: The decoder does not know a parameter, or the plan has no head for it.
@@ -82,7 +82,8 @@ def decode(stored_czyx: Stored, plan: Plan, choice: DecoderChoice) -> Array:
     kind = KINDS[choice.kind]
     _refuse_unknown(choice.parameters, kind.defaults, f"decoder {choice.kind}")
     grid = {name: [choice.parameters.get(name, default)] for name, default in kind.defaults.items()}
-    return next(segmentation for _, segmentation in kind.run(stored_czyx, plan, grid))
+    segmentation = next(segmentation for _, segmentation in kind.run(stored_czyx, plan, grid))
+    return _where(_predicted(stored_czyx), segmentation)
 
 
 def candidates(stored_czyx: Stored, plan: Plan) -> Iterator[tuple[DecoderChoice, Array]]:
@@ -90,13 +91,24 @@ def candidates(stored_czyx: Stored, plan: Plan) -> Iterator[tuple[DecoderChoice,
 
     Work that combinations share is done once. Arguments and errors as for ``decode``, which gives the same for each choice.
     """
+    predicted_zyx = _predicted(stored_czyx)
     known = {name: value for kind in plan.decoder.kinds for name, value in KINDS[kind].defaults.items()}
     _refuse_unknown(plan.decoder.grid, known, f"{plan.name}: decoder.grid")
     for name in plan.decoder.kinds:
         kind = KINDS[name]
         grid = {parameter: plan.decoder.grid.get(parameter, [default]) for parameter, default in kind.defaults.items()}
         for parameters, segmentation in kind.run(stored_czyx, plan, grid):
-            yield DecoderChoice(kind=name, parameters=parameters), segmentation
+            yield DecoderChoice(kind=name, parameters=parameters), _where(predicted_zyx, segmentation)
+
+
+def _predicted(stored_czyx: Stored) -> npt.NDArray[np.bool_]:
+    """Where anything was predicted, (Z, Y, X)."""
+    return np.any(stored_czyx != 0, axis=0)
+
+
+def _where(predicted_zyx: npt.NDArray[np.bool_], segmentation_zyx: Array) -> Array:
+    """The segmentation, 0 where nothing was predicted."""
+    return segmentation_zyx if predicted_zyx.all() else segmentation_zyx * predicted_zyx
 
 
 def combinations(decoder: Decoder) -> int:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import nn
+import numpy as np
 
 from pytc_auto.errors import OutputError
 from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, blocks
-from pytc_auto.inference.window import Predictor, Progress
-from pytc_auto.io.predictions import to_uint8
+from pytc_auto.inference.window import Logits, Predictor, Progress
+from pytc_auto.io.predictions import UNSEEN, to_uint8
 from pytc_auto.io.volume import Volume
-from pytc_auto.schema.plan import Plan
 
 
 class Writable(Protocol):
@@ -82,46 +81,67 @@ class BlockLedger:
 
 
 def predict_volume(  # noqa: PLR0913
-    networks: Sequence[nn.Module],
+    predictors: Sequence[Predictor],
     image: Volume,
-    plan: Plan,
     array_czyx: Writable,
     *,
     ledger: BlockLedger,
-    device: str = "cpu",
+    part: Box | None = None,
+    mask: Volume | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Predict a volume by the plan's blocks; those that the ledger has are not computed again.
+    """Predict a volume by the first plan's blocks; those that the ledger has are not computed again.
 
     Args:
-        networks: Members of an ensemble, moved to ``device``.
+        predictors: One for each model; the mean of all their networks' logits is stored.
         image: Gray values on the working grid, not normalized.
-        plan: All that is decided, the block among it.
-        array_czyx: Takes uint8 predictions of all heads, (C, Z, Y, X). Two blocks may share a chunk of it, so it has one writer.
+        array_czyx: Takes uint8 predictions of all heads, (C, Z, Y, X), of the part. Two blocks may share a chunk of it, so it
+            has one writer. Where nothing is predicted it is not written to or filled with 0.
         ledger: Of this job and this array.
-        device: As torch names it.
+        part: What of the image to predict, the whole by default. The patches lie as they do for the whole.
+        mask: Of the image's shape: only voxels that are not 0 are predicted.
         progress: Told the share of the voxels that is done.
 
     Raises:
         OutputError: The array or the ledger cannot be written. What is finished stays, the same call goes on from there.
-        DataError: The image is damaged.
+        DataError: The image or the mask is damaged.
         ModelError: The network gave values that are not finite.
     """
-    predictor = Predictor(networks, plan, device=device)
-    finished = 0
-    for box in blocks(image.box, plan.inference.block):
+    part, plan, finished = part or image.box, predictors[0].plan, 0
+    for box in blocks(part, plan.inference.block):
         if not ledger.is_done(box):
-            part = _part_of(progress, finished, box.size, image.box.size)
-            logits_czyx = predictor.predict(image, box, part)
-            _store(array_czyx, box, to_uint8(logits_czyx, plan.heads), ledger.folder)
+            inside_zyx = mask.read(box) != 0 if mask else np.ones(box.shape, np.bool_)
+            if inside_zyx.any():
+                logits_czyx = mean_logits(predictors, image, box, _part_of(progress, finished, box.size, part.size))
+                logits_czyx[:, ~inside_zyx] = UNSEEN
+                if (logits_czyx[0] != UNSEEN).any():
+                    _store(array_czyx, box.relative_to(part.start), to_uint8(logits_czyx, plan.heads), ledger.folder)
             ledger.mark(box)
         finished += box.size
         if progress:
-            progress(finished / image.box.size)
+            progress(finished / part.size)
 
 
-def _part_of(progress: Progress | None, before: int, part: int, whole: int) -> Progress | None:
-    """A block's own progress as part of the volume's."""
+def mean_logits(predictors: Sequence[Predictor], image: Volume, box: Box, progress: Progress | None = None) -> Logits:
+    """Logits of a box, (C, Z, Y, X), averaged over all networks of several models, each with its own plan.
+
+    ``UNSEEN`` where one of the models sees nothing.
+    """
+    shares = [len(predictor.networks) / sum(len(p.networks) for p in predictors) for predictor in predictors]
+    total_czyx = predictors[0].predict(image, box, _part_of(progress, 0, shares[0], 1))
+    unseen_zyx, done = total_czyx[0] == UNSEEN, shares[0]
+    total_czyx *= np.float32(shares[0])
+    for predictor, share in zip(predictors[1:], shares[1:], strict=True):
+        logits_czyx = predictor.predict(image, box, _part_of(progress, done, share, 1))
+        unseen_zyx |= logits_czyx[0] == UNSEEN
+        total_czyx += logits_czyx * np.float32(share)
+        done += share
+    total_czyx[:, unseen_zyx] = UNSEEN
+    return total_czyx
+
+
+def _part_of(progress: Progress | None, before: float, part: float, whole: float) -> Progress | None:
+    """The progress of a part as that of the whole."""
     return (lambda share: progress((before + share * part) / whole)) if progress else None
 
 

@@ -25,7 +25,8 @@ from pytc_auto.geometry import Box, Zyx, patch_starts
 from pytc_auto.inference.gaussian import gaussian_weights
 from pytc_auto.inference.mirror import SymmetricAverage, choose_symmetries
 from pytc_auto.inference.window_size import window_plan
-from pytc_auto.io.volume import Volume, read_reflected
+from pytc_auto.io.predictions import UNSEEN
+from pytc_auto.io.volume import Array, Volume, read_reflected
 from pytc_auto.schema.plan import Plan, Precision
 
 Progress = Callable[[float], None]
@@ -55,7 +56,8 @@ def predict_box(  # noqa: PLR0913
         progress: Told the share of the patches that is done, after each.
 
     Returns:
-        (C, Z, Y, X) logits of the box, float32, all heads in order. The same for a voxel whatever the box.
+        (C, Z, Y, X) logits of the box, float32, all heads in order. The same for a voxel whatever the box. A patch in which
+        the image is constant (padding, for example) is not computed; a voxel that only such patches cover is ``UNSEEN``.
 
     Raises:
         DataError: The image has values that are not finite, or is damaged.
@@ -116,9 +118,11 @@ class Predictor:
             (patches[0].start[0], patches[0].start[1], patches[0].start[2]),
             (patches[-1].stop[0], patches[-1].stop[1], patches[-1].stop[2]),
         )
-        region_zyx = self._read(image, region)
+        gray_zyx = read_reflected(image, region)
+        shown = [patch for patch in patches if _varies(gray_zyx[patch.relative_to(region.start).slices])]
+        region_zyx = self._normalized(gray_zyx, image.source, region)
         with _evaluating(self.networks), torch.inference_mode(), _autocast(self.device, self.plan.precision):
-            logits_czyx = self._blend(region_zyx, region.start, patches, box, progress)
+            logits_czyx = self._blend(region_zyx, region.start, shown, box, progress)
         if not np.isfinite(logits_czyx).all():
             raise ModelError(
                 f"{image.source}: box {box}: the network gave NaN or infinite values. "
@@ -126,15 +130,15 @@ class Predictor:
             )
         return logits_czyx
 
-    def _read(self, image: Volume, region: Box) -> torch.Tensor:
-        """The normalized gray values of all patches at once, (Z, Y, X), reflected where they reach outside the image."""
-        values_zyx = normalize(read_reflected(image, region), self.plan.intensity)
+    def _normalized(self, gray_zyx: Array, source: str, region: Box) -> torch.Tensor:
+        """The gray values of all patches at once as the network sees them, (Z, Y, X)."""
+        values_zyx = normalize(gray_zyx, self.plan.intensity)
         if not np.isfinite(values_zyx).all():
-            raise DataError(f"{image.source}: NaN or infinite gray values in {region}. Replace them, for example by the mean.")
+            raise DataError(f"{source}: NaN or infinite gray values in {region}. Replace them, for example by the mean.")
         return torch.from_numpy(values_zyx).to(self.device)
 
     def _blend(self, region_zyx: torch.Tensor, origin: Zyx, patches: list[Box], box: Box, progress: Progress | None) -> Logits:
-        """The weighted mean of the patches' logits inside the box."""
+        """The weighted mean of the patches' logits inside the box; ``UNSEEN`` where there are none."""
         total_czyx = torch.zeros((self.plan.channels, *box.shape), dtype=torch.float32, device=self.device)
         weight_zyx = torch.zeros(box.shape, dtype=torch.float32, device=self.device)
         for number, patch in enumerate(patches, start=1):
@@ -147,7 +151,7 @@ class Predictor:
             weight_zyx[outer] += weights
             if progress:
                 progress(number / len(patches))
-        return total_czyx.div_(weight_zyx).cpu().numpy()
+        return total_czyx.div_(weight_zyx).masked_fill_(weight_zyx == 0, UNSEEN).cpu().numpy()
 
     def _forward(self, patch_nczyx: torch.Tensor) -> torch.Tensor:
         """The members' mean logits, float32."""
@@ -157,6 +161,11 @@ class Predictor:
         for network in self.networks[1:]:
             logits = logits + network(patch_nczyx)[:, :predicted].float()
         return logits / len(self.networks) if len(self.networks) > 1 else logits
+
+
+def _varies(gray_zyx: Array) -> bool:
+    """Whether there is anything to see; NaN counts as such, and is refused later."""
+    return bool(gray_zyx.min() != gray_zyx.max())
 
 
 def _channels_last(patch_nczyx: torch.Tensor) -> torch.Tensor:

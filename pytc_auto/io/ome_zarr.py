@@ -25,13 +25,14 @@ _COARSEST = 256
 _BLOCK: Zyx = (128, 128, 128)
 
 
-def create_image(
+def create_image(  # noqa: PLR0913
     path: Path,
     *,
     shape_czyx: Sequence[int],
     chunks: Sequence[int],
     dtype: Any,
     voxel_size_nm: ZyxFloat,
+    translation_nm: ZyxFloat | None = None,
     attributes: Mapping[str, Any],
 ) -> zarr.Array:
     """Make an image group with an empty finest level; labels that are there stay.
@@ -42,6 +43,7 @@ def create_image(
         chunks: (C, Z, Y, X); clipped to the shape.
         dtype: Of the voxels.
         voxel_size_nm: (z, y, x).
+        translation_nm: (z, y, x), where the first voxel's center lies; None leaves it out.
         attributes: Kept under ``pytc``.
 
     Returns:
@@ -52,7 +54,7 @@ def create_image(
     """
     group = _group(path)
     array = _create_level(group, "0", shape=shape_czyx, chunks=chunks, dtype=dtype)
-    metadata = {"version": "0.5", "multiscales": [_multiscale(path.name, "czyx", [voxel_size_nm])]}
+    metadata = {"version": "0.5", "multiscales": [_multiscale(path.name, "czyx", [voxel_size_nm], translation_nm)]}
     group.attrs.update({"ome": metadata, "pytc": dict(attributes)})
     return array
 
@@ -65,6 +67,7 @@ def create_labels(  # noqa: PLR0913
     chunks: Zyx,
     dtype: Any,
     voxel_size_nm: ZyxFloat,
+    translation_nm: ZyxFloat | None = None,
     attributes: Mapping[str, Any],
 ) -> zarr.Array:
     """Make PATH/labels/NAME with an empty finest level.
@@ -76,6 +79,7 @@ def create_labels(  # noqa: PLR0913
         chunks: (Z, Y, X); clipped to the shape.
         dtype: Of integers.
         voxel_size_nm: (z, y, x).
+        translation_nm: (z, y, x), where the first voxel's center lies; None leaves it out.
         attributes: Kept under ``pytc``.
 
     Returns:
@@ -88,7 +92,7 @@ def create_labels(  # noqa: PLR0913
     parent = _group(path / "labels")
     group = _group(path / "labels" / name)
     array = _create_level(group, "0", shape=shape, chunks=chunks, dtype=dtype)
-    metadata = {"version": "0.5", "multiscales": [_multiscale(name, "zyx", [voxel_size_nm])], "image-label": {}}
+    metadata = {"version": "0.5", "multiscales": [_multiscale(name, "zyx", [voxel_size_nm], translation_nm)], "image-label": {}}
     group.attrs.update({"ome": metadata, "pytc": dict(attributes)})
     known = parent.attrs.asdict().get("ome", {}).get("labels", [])
     parent.attrs["ome"] = {"version": "0.5", "labels": sorted({*known, name})}
@@ -130,7 +134,8 @@ def add_pyramid(group_path: Path, *, kind: Kind) -> None:
         _fill(coarse, fine, factor, kind)
         sizes.append(coarse_voxel_size(sizes[-1], factor))
         fine = coarse
-    group.attrs["ome"] = {**metadata, "multiscales": [_multiscale(described["name"], axes, sizes)]}
+    described = _multiscale(described["name"], axes, sizes, _translation(described["datasets"][0]))
+    group.attrs["ome"] = {**metadata, "multiscales": [described]}
 
 
 def remove_image(path: Path) -> None:
@@ -183,14 +188,20 @@ def _create_level(
     )
 
 
-def _multiscale(name: str, axes: str, sizes: Sequence[ZyxFloat]) -> dict[str, Any]:
-    """OME's description of an image whose levels have these voxel sizes."""
-    channels = [1.0] * (len(axes) - 3)
+def _multiscale(name: str, axes: str, sizes: Sequence[ZyxFloat], translation_nm: ZyxFloat | None) -> dict[str, Any]:
+    """OME's description of an image whose levels have these voxel sizes.
+
+    A translation is that of a level's first center: that of a coarser level lies half of what its voxel is longer further on.
+    """
+    channels = len(axes) - 3
     kinds = [{"name": a, "type": "channel"} if a == "c" else {"name": a, "type": "space", "unit": "nanometer"} for a in axes]
-    levels = [
-        {"path": str(i), "coordinateTransformations": [{"type": "scale", "scale": [*channels, *map(float, size)]}]}
-        for i, size in enumerate(sizes)
-    ]
+    levels = []
+    for number, size in enumerate(sizes):
+        steps: list[dict[str, Any]] = [{"type": "scale", "scale": [*[1.0] * channels, *map(float, size)]}]
+        if translation_nm is not None:
+            center = [t + (s - finest) / 2 for t, s, finest in zip(translation_nm, size, sizes[0], strict=True)]
+            steps.append({"type": "translation", "translation": [*[0.0] * channels, *center]})
+        levels.append({"path": str(number), "coordinateTransformations": steps})
     return {"name": name, "axes": kinds, "datasets": levels}
 
 
@@ -198,6 +209,14 @@ def _nanometers(level: Mapping[str, Any]) -> ZyxFloat:
     """Voxel size of a level that was written here."""
     z, y, x = level["coordinateTransformations"][0]["scale"][-3:]
     return z, y, x
+
+
+def _translation(level: Mapping[str, Any]) -> ZyxFloat | None:
+    """Where a level that was written here starts, if it tells."""
+    for step in level["coordinateTransformations"][1:]:
+        z, y, x = step["translation"][-3:]
+        return z, y, x
+    return None
 
 
 def _halving(shape: Zyx, voxel_size_nm: ZyxFloat) -> Zyx:

@@ -15,6 +15,9 @@ UInt8 = npt.NDArray[np.uint8]
 LOGIT_SCALE = 0.2
 """Sigmoid heads store 255 sigmoid(0.2 logit), so that thresholds stay tunable where the network is sure."""
 
+UNSEEN = -1e4
+"""The logit, in every channel, of a voxel that was not predicted; it is stored as 0 in every channel."""
+
 _SATURATED = np.float32(30)
 
 
@@ -27,7 +30,8 @@ def to_uint8(logits_czyx: Float32, heads: Sequence[Head]) -> UInt8:
 
     Returns:
         (C, Z, Y, X): round(255 sigmoid(0.2 logit)) for affinities, foreground, boundary and polarity; round(255 softmax),
-        over the head's channels, for classes; round(127.5 (1 + tanh)) for distances and flow.
+        over the head's channels, for classes; round(127.5 (1 + tanh)) for distances and flow. 0 in every channel where the
+        logits are ``UNSEEN``.
 
     Raises:
         ValueError: The heads have another number of channels.
@@ -37,6 +41,7 @@ def to_uint8(logits_czyx: Float32, heads: Sequence[Head]) -> UInt8:
         if isinstance(head, ClassHead):
             shares = np.exp(logits_czyx[channels] - logits_czyx[channels].max(axis=0))
             shares /= shares.sum(axis=0)
+            shares *= logits_czyx[channels].max(axis=0) != UNSEEN
         elif isinstance(head, DistanceHead | FlowHead):
             shares = np.float32(0.5) + np.float32(0.5) * np.tanh(logits_czyx[channels])
         else:

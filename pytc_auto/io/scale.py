@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from pytc_auto.geometry import Box, Zyx, ZyxFloat
+from pytc_auto.geometry import Box, Zyx, ZyxFloat, zyx
 from pytc_auto.io.volume import Array, Volume
 
 Kind = Literal["image", "labels"]
@@ -108,3 +108,8 @@ def fine_box(box: Box, factor: Zyx, shape: Zyx) -> Box:
     start = [a * f for a, f in zip(box.start, factor, strict=True)]
     stop = [min(b * f, n) for b, f, n in zip(box.stop, factor, shape, strict=True)]
     return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def coarse_box(box: Box, factor: Zyx) -> Box:
+    """The voxels of a coarser grid that a box of the fine one meets."""
+    return Box(zyx([a // f for a, f in zip(box.start, factor, strict=True)]), coarse_shape(box.stop, factor))

@@ -54,6 +54,16 @@ def sweep_table(rows: Sequence[tuple[Mapping[str, str], Mapping[str, float] | No
     return table
 
 
+def outcome_table(rows: Sequence[tuple[str, str, float, int, str]]) -> Table:
+    """A volume in each row: its name, how it ended, seconds, voxels, and where its segmentation is."""
+    table = Table(title="Segmented volumes", title_justify="left")
+    for name, justify in (("volume", "left"), ("state", "left"), ("seconds", "right"), ("voxels", "right"), ("where", "left")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for volume, state, seconds, voxels, where in rows:
+        table.add_row(escape(volume), state, f"{seconds:.1f}", f"{voxels:,}", escape(where))
+    return table
+
+
 def fingerprint_table(fingerprint: Fingerprint) -> Table:
     """A topic and its facts in each row."""
     table = Table(title=f"Data set {escape(fingerprint.name)}", title_justify="left", show_header=False)

@@ -9,7 +9,7 @@ from pytc_auto.errors import OutputError
 from pytc_auto.geometry import Box, blocks
 from pytc_auto.inference import blocks as module
 from pytc_auto.inference.blocks import BlockLedger, predict_volume
-from pytc_auto.inference.window import predict_box
+from pytc_auto.inference.window import Predictor, predict_box
 from pytc_auto.io.predictions import to_uint8
 from pytc_auto.io.volume import ArrayVolume
 from pytc_auto.models.build import build_network
@@ -27,6 +27,11 @@ def plan(make_plan):
 def networks(plan):
     torch.manual_seed(0)
     return [build_network(plan)]
+
+
+@pytest.fixture
+def predictors(plan, networks):
+    return [Predictor(networks, plan)]
 
 
 @pytest.fixture
@@ -65,9 +70,9 @@ def predicted(monkeypatch):
     return seen
 
 
-def test_writes_what_one_box_gives(tmp_path, plan, networks, image):
+def test_writes_what_one_box_gives(tmp_path, plan, networks, predictors, image):
     array, seen = a_store(tmp_path, plan), []
-    predict_volume(networks, image, plan, array, ledger=BlockLedger(tmp_path / "done", "a"), progress=seen.append)
+    predict_volume(predictors, image, array, ledger=BlockLedger(tmp_path / "done", "a"), progress=seen.append)
     whole = to_uint8(predict_box(networks, image, plan, image.box), plan.heads)
     assert whole.std() > 0
     assert np.abs(array[:].astype(int) - whole).max() <= 1
@@ -75,9 +80,9 @@ def test_writes_what_one_box_gives(tmp_path, plan, networks, image):
     assert seen[-1] == 1
 
 
-def test_goes_on_after_the_last_finished_block(tmp_path, plan, networks, image, predicted):
+def test_goes_on_after_the_last_finished_block(tmp_path, plan, predictors, image, predicted):
     whole = a_store(tmp_path / "whole", plan)
-    predict_volume(networks, image, plan, whole, ledger=BlockLedger(tmp_path / "whole" / "done", "a"))
+    predict_volume(predictors, image, whole, ledger=BlockLedger(tmp_path / "whole" / "done", "a"))
     boxes = list(blocks(image.box, BLOCK))
     assert predicted == boxes
     predicted.clear()
@@ -85,29 +90,29 @@ def test_goes_on_after_the_last_finished_block(tmp_path, plan, networks, image, 
     array = a_store(tmp_path / "part", plan)
     folder = tmp_path / "part" / ".pytc" / "done"
     with pytest.raises(OutputError, match=r"cannot be written .*No space left on device.*run the same command again"):
-        predict_volume(networks, image, plan, Filling(array, 2), ledger=BlockLedger(folder, "a"))
+        predict_volume(predictors, image, Filling(array, 2), ledger=BlockLedger(folder, "a"))
     assert predicted == boxes[:3]
     predicted.clear()
 
-    predict_volume(networks, image, plan, array, ledger=BlockLedger(folder, "a"))
+    predict_volume(predictors, image, array, ledger=BlockLedger(folder, "a"))
     assert predicted == boxes[2:]
     np.testing.assert_array_equal(array[:], whole[:])
     predicted.clear()
 
     seen = []
-    predict_volume(networks, image, plan, array, ledger=BlockLedger(folder, "a"), progress=seen.append)
+    predict_volume(predictors, image, array, ledger=BlockLedger(folder, "a"), progress=seen.append)
     assert predicted == []
     assert seen[-1] == 1
 
 
-def test_an_interruption_leaves_no_mark(tmp_path, plan, networks, image, monkeypatch):
+def test_an_interruption_leaves_no_mark(tmp_path, plan, predictors, image, monkeypatch):
     def stop(self, image, box, progress=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module.Predictor, "predict", stop)
     ledger = BlockLedger(tmp_path, "a")
     with pytest.raises(KeyboardInterrupt):
-        predict_volume(networks, image, plan, a_store(tmp_path, plan), ledger=ledger)
+        predict_volume(predictors, image, a_store(tmp_path, plan), ledger=ledger)
     assert not any(ledger.is_done(box) for box in blocks(image.box, BLOCK))
 
 

@@ -1,0 +1,328 @@
+"""One volume to segment: what makes two calls the same job, and the way from blocks to a segmentation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pytc_auto.errors import DataError, OutputError
+from pytc_auto.files import write_whole
+from pytc_auto.geometry import Box, Zyx, ZyxFloat
+from pytc_auto.io.open import locate, open_segmentation, open_volume
+from pytc_auto.io.predictions import LOGIT_SCALE
+from pytc_auto.io.volume import Volume
+from pytc_auto.pipeline.device import device
+from pytc_auto.pipeline.model_folder import Model, same_size
+from pytc_auto.progress import Progress
+from pytc_auto.schema.dataset import Declared
+from pytc_auto.schema.plan import Plan
+
+if TYPE_CHECKING:
+    from pytc_auto.inference.window import Predictor
+
+SEGMENTATION = "segmentation"
+STATE = ".pytc"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one volume ended.
+
+    Attributes:
+        volume: As it was named.
+        target: Where its segmentation is, or was to be.
+        state: Whether it was segmented now or by an earlier call.
+        seconds: Wall clock.
+        voxels: Of its box; 0 if it could not be opened.
+        error: Why it failed.
+    """
+
+    volume: str
+    target: Path
+    state: Literal["done", "done before", "failed"]
+    seconds: float
+    voxels: int
+    error: Exception | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all volumes of a call have in common.
+
+    Attributes:
+        models: The first one's decoder and blocks are used.
+        symmetries: Predictions averaged per patch, for each model.
+        box: The part to segment; None for the whole.
+        mask: Volume that is not 0 where there is something to segment.
+        voxel_size_nm: (z, y, x), where a volume does not tell.
+        keep_predictions: Whether the network's output is kept.
+        force: Whether another voxel size than the training's is let through.
+    """
+
+    models: tuple[Model, ...]
+    symmetries: tuple[int, ...]
+    box: Box | None = None
+    mask: str | None = None
+    voxel_size_nm: ZyxFloat | None = None
+    keep_predictions: bool = False
+    force: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        """The first model's."""
+        return self.models[0].plan
+
+    @cached_property
+    def predictors(self) -> list[Predictor]:
+        """The networks of each model, loaded when they are first needed."""
+        from pytc_auto.inference.window import Predictor
+
+        models = zip(self.models, self.symmetries, strict=True)
+        return [Predictor(model.networks(), model.plan, device=device(), symmetries=count) for model, count in models]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One volume to segment, and where to.
+
+    Attributes:
+        setting: What it has in common with others.
+        path: Of the volume, as it was named.
+        source: The volume.
+        mask: Of the same shape; None without one.
+        target: OME-Zarr folder.
+    """
+
+    setting: Setting
+    path: str
+    source: Volume
+    mask: Volume | None
+    target: Path
+
+    @classmethod
+    def open(cls, setting: Setting, path: str, target: Path) -> Job:
+        """Open a volume and see that it goes with the setting; no voxels are read.
+
+        Raises:
+            DataError: The volume or the mask cannot be read, its voxel size is not the model's, or it does not hold the box.
+        """
+        source = open_volume(path, voxel_size_nm=setting.voxel_size_nm)
+        source.voxel_size_nm = source.voxel_size_nm or _declared_voxel_size(Path(path))
+        _check_voxel_size(source, setting.plan, force=setting.force)
+        if setting.box is not None and not source.box.contains(setting.box):
+            raise DataError(f"{source.source}: the box {setting.box} is not inside {source.box} (z, y, x). Give a smaller --box.")
+        mask = None if setting.mask is None else open_segmentation(setting.mask)
+        if mask is not None and mask.shape != source.shape:
+            raise DataError(
+                f"{mask.source}: the mask has shape {mask.shape}, but {source.source} has {source.shape} (z, y, x). "
+                "Give a mask of the same shape."
+            )
+        return cls(setting, path, source, mask, target)
+
+    @property
+    def box(self) -> Box:
+        """What is segmented, on the input's grid."""
+        return self.setting.box or self.source.box
+
+    @cached_property
+    def identity(self) -> dict[str, object]:
+        """What makes two calls the same job: all that changes the result."""
+        told = {
+            "models": [model.hash for model in self.setting.models],
+            "symmetries": self.setting.symmetries,
+            "input": _identity(self.path, self.source),
+            "voxel size": self.source.voxel_size_nm,
+            "box": str(self.box),
+            "mask": self.mask and _identity(self.mask.source, self.mask),
+            "kept predictions": self.setting.keep_predictions,
+        }
+        return json.loads(json.dumps(told))
+
+    @property
+    def hash(self) -> str:
+        """Of the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """Where a result comes from."""
+        models = [
+            {"plan": m.plan.name, "hash": m.hash, "members": [path.stem for path in m.weights], "symmetries": count}
+            for m, count in zip(self.setting.models, self.setting.symmetries, strict=True)
+        ]
+        return {
+            "models": models,
+            "decoder": self.setting.models[0].decoder.model_dump(),
+            "input": self.source.source,
+            "box": {"start": self.box.start, "stop": self.box.stop},
+            "mask": self.mask and self.mask.source,
+            "kind": self.setting.plan.labels.kind,
+        }
+
+    def translation_nm(self, start: Zyx, scale: Zyx = (1, 1, 1)) -> ZyxFloat | None:
+        """Where the center of a voxel lies that begins at ``start`` on the input's grid and is ``scale`` of its voxels long.
+
+        None for a whole volume that does not tell where it lies.
+        """
+        if self.source.offset_nm is None and self.setting.box is None:
+            return None
+        origin, size = self.source.offset_nm or (0.0, 0.0, 0.0), self.source.voxel_size_nm
+        assert size is not None
+        z, y, x = (o + s * (a + (f - 1) / 2) for o, s, a, f in zip(origin, size, start, scale, strict=True))
+        return z, y, x
+
+    def finished(self) -> bool:
+        """Whether the output is complete.
+
+        Raises:
+            OutputError: The output is something else's.
+        """
+        if not self.target.exists() or (self.target.is_dir() and not any(self.target.iterdir())):
+            return False
+        state = self.target / STATE / "job.json"
+        if not state.is_file():
+            raise OutputError(
+                f"{self.target}: exists already and is not an output of pytc predict. Choose another -o, or delete it."
+            )
+        found = json.loads(state.read_text(encoding="utf-8"))
+        before = found.get("job")
+        if before != self.identity:
+            known = before if isinstance(before, dict) else {}
+            differing = ", ".join(name for name, value in self.identity.items() if known.get(name) != value)
+            raise OutputError(
+                f"{self.target}: was made from another volume, model or setting (not the same: {differing}). "
+                "Choose another -o, or delete it."
+            )
+        return bool(found.get("finished"))
+
+    def note(self, *, finished: bool) -> None:
+        """Write whose the output is, whole or not at all."""
+        write_whole(self.target / STATE / "job.json", json.dumps({"job": self.identity, "finished": finished}) + "\n")
+
+    def run(self, progress: Progress) -> None:
+        """Blocks of prediction, then decoding, then pyramids.
+
+        Raises:
+            OutputError: The output cannot be written; the same call goes on from there.
+        """
+        from pytc_auto.io.cache import cached
+        from pytc_auto.io.ome_zarr import add_pyramid, remove_image
+
+        self.note(finished=False)
+        source = cached(self.source, self.target / STATE / "cache", progress)
+        predictions, part = self._predict(source, progress)
+        progress(f"decoding {Path(self.path).name}", 0, 0)
+        self._decode(source, predictions, part)
+        add_pyramid(self.target / "labels" / SEGMENTATION, kind="labels")
+        progress(f"decoding {Path(self.path).name}", part.size, part.size)
+        if self.setting.keep_predictions:
+            add_pyramid(self.target, kind="image")
+        else:
+            remove_image(self.target)
+        for unneeded in ("done", "cache"):
+            shutil.rmtree(self.target / STATE / unneeded, ignore_errors=True)
+        self.note(finished=True)
+
+    def _predict(self, source: Volume, progress: Progress) -> tuple[Any, Box]:
+        """The stored predictions, and the part of the working grid that they are of."""
+        from pytc_auto.inference.blocks import BlockLedger, predict_volume
+        from pytc_auto.io.cache import cached
+        from pytc_auto.io.ome_zarr import CHUNK, create_image, open_level
+        from pytc_auto.io.scale import at_scale, coarse_box, fine_box
+
+        plan, target = self.setting.plan, self.target
+        image, part = at_scale(source, plan.working_scale, kind="image"), coarse_box(self.box, plan.working_scale)
+        mask = self.mask and at_scale(cached(self.mask, target / STATE / "cache", progress), plan.working_scale, kind="labels")
+        if not (target / "0" / "zarr.json").is_file():
+            create_image(
+                target,
+                shape_czyx=(plan.channels, *part.shape),
+                chunks=(1, *CHUNK),
+                dtype="uint8",
+                voxel_size_nm=image.voxel_size_nm or plan.working_voxel_size_nm,
+                translation_nm=self.translation_nm(fine_box(part, plan.working_scale, source.shape).start, plan.working_scale),
+                attributes={**self.attributes, "heads": [head.model_dump() for head in plan.heads], "logit_scale": LOGIT_SCALE},
+            )
+        predictions = open_level(target, writable=True)
+        predict_volume(
+            self.setting.predictors,
+            image,
+            predictions,
+            ledger=BlockLedger(target / STATE / "done", self.hash),
+            part=part,
+            mask=mask,
+            progress=lambda share: progress(f"predicting {Path(self.path).name}", share * part.size, part.size),
+        )
+        return predictions, part
+
+    def _decode(self, source: Volume, predictions: Any, part: Box) -> None:
+        """Segmentation on the input's grid, with a picture."""
+        import numpy as np
+
+        from pytc_auto.decoding.decode import decode
+        from pytc_auto.io.ome_zarr import CHUNK, create_labels
+        from pytc_auto.io.scale import fine_box, upsample_labels
+        from pytc_auto.pipeline.pictures import result_picture
+
+        plan, stored = self.setting.plan, np.asarray(predictions[:])
+        covered = fine_box(part, plan.working_scale, source.shape)
+        decoded = upsample_labels(decode(stored, plan, self.setting.models[0].decoder), plan.working_scale, covered.shape)
+        segmentation = decoded[self.box.relative_to(covered.start).slices]
+        shutil.rmtree(self.target / "labels", ignore_errors=True)
+        labels = create_labels(
+            self.target,
+            SEGMENTATION,
+            shape=self.box.shape,
+            chunks=CHUNK,
+            dtype=segmentation.dtype,
+            voxel_size_nm=source.voxel_size_nm or plan.voxel_size_nm,
+            translation_nm=self.translation_nm(self.box.start),
+            attributes=self.attributes,
+        )
+        labels[:] = segmentation
+        middle = self.box.shape[0] // 2
+        (z, y, x), stop = self.box.start, self.box.stop
+        section = source.read(Box((z + middle, y, x), (z + middle + 1, *stop[1:])))
+        seen = stored[:, (z + middle) // plan.working_scale[0] - part.start[0]][:, None]
+        picture = self.target / STATE / "preview.png"
+        result_picture(picture, plan, image=section, stored=seen, segmentation=segmentation[middle][None], truth=None)
+
+
+def _identity(path: str, volume: Volume) -> dict[str, object]:
+    """What tells a volume from another one, and from the same one changed. What lies at a URL counts as unchanged."""
+    place, key = locate(path)
+    modified = place.stat().st_mtime_ns if isinstance(place, Path) else None
+    where = str(place.resolve()) if isinstance(place, Path) else str(place)
+    return {"path": where, "key": key, "shape": volume.shape, "dtype": str(volume.dtype), "modified": modified}
+
+
+def _declared_voxel_size(path: Path) -> ZyxFloat | None:
+    """What a dataset.yaml beside the volume, or beside its images folder, says."""
+    for folder in (path.parent, path.parent.parent):
+        if (folder / "dataset.yaml").is_file():
+            return Declared.load(folder / "dataset.yaml").voxel_size_nm
+    return None
+
+
+def _check_voxel_size(volume: Volume, plan: Plan, *, force: bool) -> None:
+    """The voxel size the model was trained on, within 5 %."""
+    size = volume.voxel_size_nm
+    if size is None:
+        raise DataError(
+            f"{volume.source}: the voxel size is not known. Store it in the file, declare voxel_size_nm in dataset.yaml "
+            "beside it, or give --voxel-size Z,Y,X in nanometers."
+        )
+    if not (force or same_size(size, plan.voxel_size_nm)):
+        raise DataError(
+            f"{volume.source}: its voxel size is {_nm(size)}, but the model was trained on {_nm(plan.voxel_size_nm)}. "
+            "Resample the volume, correct the size with --voxel-size, or go on as it is with --force."
+        )
+
+
+def _nm(size: ZyxFloat) -> str:
+    return " × ".join(f"{s:g}" for s in size) + " nm (z, y, x)"
