@@ -30,7 +30,7 @@ def mutex_segments(
 
     Args:
         affinities_kzyx: One channel per offset, in 0 … 1.
-        offsets: Of the channels.
+        offsets: Of the channels; those as long as the volume link nothing.
         bias: A one-step affinity above it attracts, a longer one below it repels.
         inside_zyx: How surely a voxel lies inside an instance; borders are filled from the surest voxels on.
         axes: On which voxels are neighbors.
@@ -44,6 +44,8 @@ def mutex_segments(
     """
     import mwatershed
 
+    inner = [all(abs(i) < n for i, n in zip(offset, affinities_kzyx.shape[1:], strict=True)) for offset in offsets]
+    affinities_kzyx, offsets = affinities_kzyx[inner], [offset for offset, links in zip(offsets, inner, strict=True) if links]
     far = [sum(map(abs, offset)) > 1 for offset in offsets]
     weights = affinities_kzyx.astype(np.float64) - bias
     for channel, repels in enumerate(far):

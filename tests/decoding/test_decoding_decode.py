@@ -177,3 +177,20 @@ def test_an_unknown_parameter_lists_the_known():
         decode(np.zeros((6, 8, 8, 8), np.uint8), plan, DecoderChoice(kind="agglomerate", parameters={"tresh": 1}))
     with pytest.raises(PlanError, match="argmax needs labels of kind classes"):
         decode(np.zeros((6, 8, 8, 8), np.uint8), plan, DecoderChoice(kind="argmax", parameters={}))
+
+
+def test_what_was_not_predicted_is_no_class_and_no_instance():
+    for facts, kind in ((mitochondria(), "argmax"), (fingerprint(), "agglomerate")):
+        plan = make_plan(facts, CPU)
+        stored = np.full((plan.channels, 6, 20, 28), 250, np.uint8)
+        stored[:, :, 7:, 11:] = 0
+        before = stored.copy()
+        if kind == "argmax":
+            plan = plan.replace(labels=plan.labels.replace(values={3: "a", 255: "b"}))
+        segmentations = [decode(stored, plan, DecoderChoice(kind=kind, parameters={}))]
+        segmentations += [found for _, found in candidates(stored, plan)]
+        assert len(segmentations) > 1
+        for found in segmentations:
+            assert found[:, :7, :11].all()
+            assert not found[:, 7:, 11:].any()
+        np.testing.assert_array_equal(stored, before)

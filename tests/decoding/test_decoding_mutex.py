@@ -67,3 +67,13 @@ def test_without_steps_across_sections_specks_are_not_grown_over_from_another_se
     inside = affinities.mean(0)
     found = mutex_segments(affinities, flat, 0.5, inside_zyx=inside, axes=[1, 2], voxel_size_nm=(40.0, 8.0, 8.0))
     assert [np.unique(section).tolist() for section in found] == [[1], [0], [2]]
+
+
+@pytest.mark.parametrize("shape", [(2, 20, 26), (14, 3, 22), (9, 16, 4)])
+def test_offsets_longer_than_the_volume_link_nothing(shape):
+    labels = (1 + np.indices(shape)[2] * 2 // shape[2]).astype(np.uint32)
+    affinities = np.stack([(np.roll(labels, [-i for i in o], (0, 1, 2)) == labels).astype(np.float32) for o in OFFSETS])
+    affinities[2, :, :, shape[2] // 2] = 0
+    found = segments(affinities)
+    assert found.shape == shape
+    assert score(found, labels, kind="instances")["adapted_rand"] == 0

@@ -149,3 +149,18 @@ def test_small_images_need_no_pyramid(out):
     add_pyramid(out, kind="image")
     assert len(attributes(out)["ome"]["multiscales"][0]["datasets"]) == 1
     assert "1" not in zarr.open_group(store=str(out), mode="r")
+
+
+def test_a_translation_is_read_back_and_goes_on_to_the_coarser_levels(tmp_path, monkeypatch):
+    monkeypatch.setattr(ome_zarr, "_COARSEST", 8)
+    start, more = (400.0, 36.0, -22.0), {"dtype": "uint8", "voxel_size_nm": SIZE, "attributes": {}}
+    create_image(tmp_path, shape_czyx=(2, *SHAPE), chunks=(1, *SHAPE), translation_nm=start, **more)
+    create_labels(tmp_path, "a", shape=SHAPE, chunks=SHAPE, translation_nm=start, **more)
+    for path, before in ((tmp_path, [0.0]), (tmp_path / "labels" / "a", [])):
+        add_pyramid(path, kind="image")
+        (described,) = attributes(path)["ome"]["multiscales"]
+        steps = [level["coordinateTransformations"][1] for level in described["datasets"]]
+        assert steps[0] == {"type": "translation", "translation": [*before, *start]}
+        assert steps[1] == {"type": "translation", "translation": [*before, 400.0, 42.0, -16.5]}
+        assert steps[2] == {"type": "translation", "translation": [*before, 420.0, 54.0, -5.5]}
+    assert open_segmentation(tmp_path, key="labels/a").offset_nm == start

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytc_auto.io.predictions import LOGIT_SCALE, channel_slices, probabilities, to_uint8
+from pytc_auto.io.predictions import LOGIT_SCALE, UNSEEN, channel_slices, probabilities, to_uint8
 from pytc_auto.schema.heads import AffinityHead, BinaryHead, ClassHead, DistanceHead, FlowHead, PolarityHead
 
 AFFINITIES = AffinityHead(kind="affinities", offsets=[(-1, 0, 0), (0, -1, 0), (0, 0, -1)], loss="balanced_bce", weight=1)
@@ -94,3 +94,13 @@ def test_heads_that_do_not_fit():
         to_uint8(LOGITS[:5], HEADS)
     with pytest.raises(ValueError, match=r"heads have 6 channels, the array has 5"):
         probabilities(np.zeros((5, 1, 1, 1), np.uint8), HEADS)
+
+
+def test_what_was_not_predicted_is_stored_as_zero():
+    logits = LOGITS.copy()
+    logits[:, 1] = UNSEEN
+    stored = to_uint8(logits, HEADS)
+    assert not stored[:, 1].any()
+    rest = np.arange(logits.shape[1]) != 1
+    np.testing.assert_array_equal(stored[:, rest], to_uint8(LOGITS, HEADS)[:, rest])
+    assert stored[:, rest].any(axis=0).all()

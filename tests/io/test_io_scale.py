@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytc_auto.geometry import Box, blocks
-from pytc_auto.io.scale import at_scale, coarsen, upsample_labels
+from pytc_auto.io.scale import at_scale, coarse_box, coarsen, fine_box, upsample_labels
 from pytc_auto.io.volume import ArrayVolume
 
 VOXELS = np.random.default_rng(3).integers(0, 256, (5, 9, 14), dtype=np.uint8)
@@ -73,3 +73,17 @@ def test_upsampling_undoes_coarsening_of_what_was_coarse(shape, factor, seed):
 def test_upsampling_needs_labels_that_cover():
     with pytest.raises(ValueError, match=r"do not cover"):
         upsample_labels(np.zeros((1, 2, 2), np.uint8), (2, 2, 2), (2, 4, 5))
+
+
+@pytest.mark.parametrize("box", [Box((1, 2, 3), (4, 5, 12)), Box((0, 3, 4), (5, 9, 14)), Box((4, 8, 13), (5, 9, 14))])
+def test_a_coarse_box_is_the_smallest_that_holds_the_fine_one(box):
+    found = coarse_box(box, FACTOR)
+    marked = np.zeros(VOXELS.shape, bool)
+    marked[box.slices] = True
+    met = [
+        index
+        for index in np.ndindex(*at_scale(ArrayVolume(VOXELS), FACTOR, kind="image").shape)
+        if marked[tuple(slice(i * f, (i + 1) * f) for i, f in zip(index, FACTOR, strict=True))].any()
+    ]
+    assert (found.start, found.stop) == (tuple(np.min(met, axis=0)), tuple(np.max(met, axis=0) + 1))
+    assert fine_box(found, FACTOR, VOXELS.shape).contains(box)
