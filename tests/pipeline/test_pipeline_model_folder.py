@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from samples import AFFINITIES, FOREGROUND
+from tests_models import VOXEL_SIZE, write_model
+
+from pytc_auto.errors import ModelError
+from pytc_auto.pipeline.model_folder import Model, open_models
+
+OFFSETS = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [-2, 0, 0], [0, -3, 0], [0, 0, -3]]
+
+
+def test_members_are_kept_in_order_and_tell_models_apart(tmp_path):
+    folder = write_model(tmp_path / "m", (0, 1, 2))
+    model = Model.open(folder, [2, 0, 2])
+    assert [path.name for path in model.weights] == ["fold_0.safetensors", "fold_2.safetensors"]
+    assert len(model.networks()) == 2
+    hashes = [Model.open(folder, members).hash for members in ([0], [1], [0, 1], [0, 2], None)]
+    assert len(set(hashes)) == 5
+    assert Model.open(folder, [0, 1, 2]).hash == hashes[-1]
+    with pytest.raises(ModelError, match=r"m: has no member 5\. Its members are 0, 1, 2\."):
+        Model.open(folder, [0, 5])
+
+
+def test_models_that_agree_go_together(tmp_path):
+    one = write_model(tmp_path / "one")
+    heads = [{**AFFINITIES, "loss": "focal", "weight": 0.5}, FOREGROUND]
+    other = write_model(tmp_path / "two", patch=[8, 16, 24], heads=heads, voxel_size_nm=[s * 1.03 for s in VOXEL_SIZE])
+    assert [model.folder for model in open_models([one, other])] == [one, other]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"heads": [{**AFFINITIES, "offsets": OFFSETS}, FOREGROUND]}, [r"heads: .*one has .*two has .*\(-2, 0, 0\)"]),
+        ({"heads": [FOREGROUND, AFFINITIES], "decoder": {"kinds": ["agglomerate"], "grid": {}, "metric": "voi"}}, ["heads: "]),
+        ({"working_scale": [1, 2, 2]}, [r"working_scale: .*one has \(1, 1, 1\), .*two has \(1, 2, 2\)\."]),
+        (
+            {"voxel_size_nm": [12.0, 12.0, 8.0], "working_scale": [2, 1, 1]},
+            [r"voxel_size_nm: .*one has \(12\.0, 9\.0, 8\.0\), .*two has \(12\.0, 12\.0, 8\.0\)\.", "working_scale: "],
+        ),
+    ],
+)
+def test_models_that_differ_are_refused_and_all_differences_told(tmp_path, fields, told):
+    folders = [write_model(tmp_path / "one"), write_model(tmp_path / "two", **fields)]
+    with pytest.raises(ModelError, match=r"cannot predict together:\n" + r"\n".join(f"{text}.*" for text in told) + r"\nPredict"):
+        open_models(folders)
+
+
+def test_no_model_and_one_twice_are_refused(tmp_path):
+    folder = write_model(tmp_path / "m")
+    with pytest.raises(ModelError, match="no model to predict with"):
+        open_models([])
+    with pytest.raises(ModelError, match="is given more than once"):
+        open_models([folder, folder / ".." / "m"])
