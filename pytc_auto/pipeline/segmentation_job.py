@@ -210,6 +210,15 @@ class Job:
         Raises:
             OutputError: The output cannot be written; the same call goes on from there.
         """
+        try:
+            self._segment(progress)
+        except OSError as error:
+            raise OutputError(
+                f"{self.target}: cannot be written ({error}). Make room or check the rights, and run the same command again."
+            ) from error
+
+    def _segment(self, progress: Progress) -> None:
+        """The steps of ``run``."""
         from pytc_auto.io.cache import cached
         from pytc_auto.io.ome_zarr import add_pyramid, remove_image
 

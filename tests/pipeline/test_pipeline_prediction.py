@@ -235,6 +235,15 @@ def test_what_nobody_foresaw_does_not_stop_the_others_either(tmp_path, three, mo
         pytc_auto.predict([three[2]], model=model, out=tmp_path / "c")
 
 
+def test_an_output_that_cannot_be_written_is_one_error(tmp_path, volume, model):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match=r"file/o: cannot be written \(.*\)\. Make room or check the rights"):
+        pytc_auto.predict([volume], model=model, out=tmp_path / "file" / "o")
+    with pytest.raises(OutputError, match="exists already and is not an output of pytc predict"):
+        pytc_auto.predict([volume], model=model, out=tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def run_cli(monkeypatch, capsys, *arguments):
     monkeypatch.setattr("sys.argv", ["pytc", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
