@@ -258,9 +258,11 @@ def predict(  # noqa: PLR0913, PLR0917
     out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write; of several volumes, a folder of such")],
     voxel_size: VoxelSizeOption = None,
     box: Annotated[Any, typer.Option(parser=read_box, metavar="Z:Z,Y:Y,X:X", help="the part to segment, in voxels")] = None,
-    mask: Annotated[str | None, typer.Option(metavar="VOLUME", help="predict only where it is not 0")] = None,
+    mask: Annotated[
+        str | None, typer.Option(metavar="VOLUME", help="of the same shape; where it is 0 nothing is predicted")
+    ] = None,
     members: Annotated[Any, typer.Option(parser=read_members, metavar="K,K...", help="folds used of the model")] = None,
-    symmetries: Annotated[Any, typer.Option(parser=read_symmetries, metavar="N|all", help="not the plan's number")] = None,
+    symmetries: Annotated[Any, typer.Option(parser=read_symmetries, metavar="N|all", help="averaged per patch")] = None,
     keep_predictions: Annotated[bool, typer.Option("--keep-predictions", help="keep the network's output, too")] = False,
     force: Annotated[bool, typer.Option("--force", help="go on although the voxel size differs from the training's")] = False,
 ) -> None:
