@@ -42,7 +42,7 @@ def main() -> None:
 
 def measure(dataset: Path, max_time: str, runs: Path) -> str:
     import pytc_auto
-    from pytc_auto.cli import seconds
+    from pytc_auto.options import seconds
 
     name = dataset.resolve().name
     started = time.monotonic()

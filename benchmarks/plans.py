@@ -37,7 +37,7 @@ from accuracy import scored
 from results import append, commit, machine
 
 import pytc_auto
-from pytc_auto.cli import seconds
+from pytc_auto.options import seconds
 from pytc_auto.pipeline.runs import Run
 from pytc_auto.planning.augmentation import every_effect
 from pytc_auto.planning.by_hand import read_overrides

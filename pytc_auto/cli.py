@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -13,8 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pytc_auto.errors import PytcError
-from pytc_auto.options import BorderOption, BoxOption
-from pytc_auto.pipeline.choices import read_box, read_members, read_symmetries
+from pytc_auto.options import (
+    BorderOption,
+    BoxOption,
+    MembersOption,
+    RunsOption,
+    SymmetriesOption,
+    TimeOption,
+    VoxelSizeOption,
+    fold_number,
+)
 
 if TYPE_CHECKING:
     from pytc_auto.progress import Bars
@@ -84,45 +91,6 @@ class LoggerName(StrEnum):
 
     wandb = "wandb"
     mlflow = "mlflow"
-
-
-def seconds(text: str) -> float:
-    """A time such as 90s, 30m, 1.5h; a bare number is minutes.
-
-    >>> seconds("30m"), seconds("1.5h"), seconds("90s"), seconds("2")
-    (1800.0, 5400.0, 90.0, 120.0)
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
-    if not match or float(match[1]) == 0:
-        raise typer.BadParameter(f"{text!r} is not a time. Write 90s, 30m or 1.5h.")
-    return float(match[1]) * {"s": 1, "m": 60, "": 60, "h": 3600}[match[2]]
-
-
-def voxel_size(text: str) -> tuple[float, float, float]:
-    """Three lengths in nanometers, z first.
-
-    >>> voxel_size("45,4.6,4.6")
-    (45.0, 4.6, 4.6)
-    """
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != 3 or min(values) <= 0:
-        raise typer.BadParameter(f"{text!r} is not a voxel size. Write Z,Y,X in nanometers, such as 45,4.6,4.6.")
-    return values[0], values[1], values[2]
-
-
-def fold_number(text: str) -> str:
-    """A fold's number, or all."""
-    if text != "all" and not text.isdecimal():
-        raise typer.BadParameter(f"{text!r} is not a fold. Write its number, or all.")
-    return text
-
-
-VoxelSizeOption = Annotated[Any, typer.Option(parser=voxel_size, metavar="Z,Y,X", help="nanometers, where the files do not tell")]
-TimeOption = Annotated[Any, typer.Option(parser=seconds, metavar="TIME", help="wall clock for one fold, such as 30m")]
-RunsOption = Annotated[Path, typer.Option(help="folder of all runs")]
 
 
 @app.command()
@@ -257,12 +225,12 @@ def predict(  # noqa: PLR0913, PLR0917
     model: Annotated[list[Path], typer.Option(help="folder that pytc train exported; several are averaged")],
     out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write; of several volumes, a folder of such")],
     voxel_size: VoxelSizeOption = None,
-    box: Annotated[Any, typer.Option(parser=read_box, metavar="Z:Z,Y:Y,X:X", help="the part to segment, in voxels")] = None,
+    box: BoxOption = None,
     mask: Annotated[
         str | None, typer.Option(metavar="VOLUME", help="of the same shape; where it is 0 nothing is predicted")
     ] = None,
-    members: Annotated[Any, typer.Option(parser=read_members, metavar="K,K...", help="folds used of the model")] = None,
-    symmetries: Annotated[Any, typer.Option(parser=read_symmetries, metavar="N|all", help="averaged per patch")] = None,
+    members: MembersOption = None,
+    symmetries: SymmetriesOption = None,
     keep_predictions: Annotated[bool, typer.Option("--keep-predictions", help="keep the network's output, too")] = False,
     force: Annotated[bool, typer.Option("--force", help="go on although the voxel size differs from the training's")] = False,
 ) -> None:

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from pytc_auto.geometry import Box, Zyx
+
+
+def seconds(text: str) -> float:
+    """A time such as 90s, 30m, 1.5h; a bare number is minutes.
+
+    >>> seconds("30m"), seconds("1.5h"), seconds("90s"), seconds("2")
+    (1800.0, 5400.0, 90.0, 120.0)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise typer.BadParameter(f"{text!r} is not a time. Write 90s, 30m or 1.5h.")
+    return float(match[1]) * {"s": 1, "m": 60, "": 60, "h": 3600}[match[2]]
+
+
+def voxel_size(text: str) -> tuple[float, float, float]:
+    """Three lengths in nanometers, z first.
+
+    >>> voxel_size("45,4.6,4.6")
+    (45.0, 4.6, 4.6)
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 3 or min(values) <= 0:
+        raise typer.BadParameter(f"{text!r} is not a voxel size. Write Z,Y,X in nanometers, such as 45,4.6,4.6.")
+    return values[0], values[1], values[2]
+
+
+def fold_number(text: str) -> str:
+    """A fold's number, or all."""
+    if text != "all" and not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is not a fold. Write its number, or all.")
+    return text
 
 
 def box(text: str) -> Box:
@@ -39,5 +74,34 @@ def border(text: str) -> Zyx:
     return z, y, x
 
 
-BoxOption = Annotated[Any, typer.Option(parser=box, metavar="Z:Z,Y:Y,X:X", help="only this part, in voxels of the labels")]
+def members(text: str) -> tuple[int, ...]:
+    """Numbers of folds.
+
+    >>> members("0,2")
+    (0, 2)
+    """
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise typer.BadParameter(f"{text!r} are no members. Write the numbers of their folds, such as 0,2.")
+    return tuple(int(number) for number in text.split(","))
+
+
+def symmetries(text: str) -> int | Literal["all"]:
+    """How many symmetries, or all.
+
+    >>> symmetries("8"), symmetries("all")
+    (8, 'all')
+    """
+    if text == "all":
+        return "all"
+    if not text.isdecimal() or not int(text):
+        raise typer.BadParameter(f"{text!r} is not a number of symmetries. Write 1 for the image as it is, 2, 4, …, or all.")
+    return int(text)
+
+
+BoxOption = Annotated[Any, typer.Option(parser=box, metavar="Z:Z,Y:Y,X:X", help="only this part, in voxels")]
 BorderOption = Annotated[Any, typer.Option(parser=border, metavar="N|Z,Y,X", help="voxels left out at each face")]
+MembersOption = Annotated[Any, typer.Option(parser=members, metavar="K,K...", help="folds used of the model")]
+SymmetriesOption = Annotated[Any, typer.Option(parser=symmetries, metavar="N|all", help="averaged per patch")]
+VoxelSizeOption = Annotated[Any, typer.Option(parser=voxel_size, metavar="Z,Y,X", help="nanometers, where the files do not tell")]
+TimeOption = Annotated[Any, typer.Option(parser=seconds, metavar="TIME", help="wall clock for one fold, such as 30m")]
+RunsOption = Annotated[Path, typer.Option(help="folder of all runs")]

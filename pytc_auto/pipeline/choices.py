@@ -1,68 +1,15 @@
-"""What a person chooses of a prediction, read from text: the part, the members, the symmetries.
-
-The command line imports this module to parse its arguments, so nothing heavy is imported with it.
-"""
+"""How many symmetries a prediction is averaged over, if a person chooses."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal
 
-from pytc_auto.errors import DataError, ModelError, PlanError
+from pytc_auto.errors import PlanError
 
 if TYPE_CHECKING:
-    from pytc_auto.geometry import Box
     from pytc_auto.schema.plan import Plan
 
 Symmetries = int | Literal["all"]
-
-
-def read_box(text: str) -> Box:
-    """Half-open ranges of z, y and x in voxels.
-
-    >>> str(read_box("0:64,100:200,30:90"))
-    '[0:64, 100:200, 30:90]'
-
-    Raises:
-        DataError: It is not a box, or an empty one.
-    """
-    from pytc_auto.geometry import Box
-
-    found = re.fullmatch(r"(\d+):(\d+),(\d+):(\d+),(\d+):(\d+)", text.replace(" ", ""))
-    z, z_stop, y, y_stop, x, x_stop = map(int, found.groups()) if found else (0,) * 6
-    if z >= z_stop or y >= y_stop or x >= x_stop:
-        raise DataError(f"--box {text}: is not a box. Write Z:Z,Y:Y,X:X in voxels, start and stop, such as 0:64,100:200,30:90.")
-    return Box((z, y, x), (z_stop, y_stop, x_stop))
-
-
-def read_members(text: str) -> tuple[int, ...]:
-    """Numbers of folds.
-
-    >>> read_members("0,2")
-    (0, 2)
-
-    Raises:
-        ModelError: Something else is written there.
-    """
-    if not re.fullmatch(r"\d+(,\d+)*", text):
-        raise ModelError(f"--members {text}: are no members. Write the numbers of their folds, such as 0,2.")
-    return tuple(int(number) for number in text.split(","))
-
-
-def read_symmetries(text: str) -> Symmetries:
-    """How many symmetries, or all.
-
-    >>> read_symmetries("8"), read_symmetries("all")
-    (8, 'all')
-
-    Raises:
-        PlanError: It is neither.
-    """
-    if text == "all":
-        return "all"
-    if not text.isdecimal() or not int(text):
-        raise PlanError(f"--symmetries {text}: is not a number of symmetries. Write 1 for the image as it is, 2, 4, …, or all.")
-    return int(text)
 
 
 def chosen_symmetries(plan: Plan, asked: Symmetries | None) -> int:

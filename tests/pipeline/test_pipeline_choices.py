@@ -3,36 +3,11 @@ from __future__ import annotations
 import pytest
 from samples import AFFINITIES, UNET, small_plan
 
-from pytc_auto.errors import DataError, ModelError, PlanError
-from pytc_auto.geometry import Box
-from pytc_auto.pipeline.choices import chosen_symmetries, read_box, read_members, read_symmetries
+from pytc_auto.errors import PlanError
+from pytc_auto.pipeline.choices import chosen_symmetries
 
 DEEP = {**UNET, "strides": [[1, 1, 1], [1, 2, 2]], "kernels": [[3, 3, 3], [3, 3, 3]]}
 SKEW = {**AFFINITIES, "offsets": [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [0, -3, 2]]}
-
-
-def test_a_box_is_read():
-    assert read_box("1:20, 30:400,5:66") == Box((1, 30, 5), (20, 400, 66))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1:2,3:4", "1:2,3:4,5:5", "4:2,0:1,0:1", "-1:2,0:1,0:1", ":2,0:1,0:1", "1:2,3:4,5:6,7:8", "a"]
-)
-def test_what_is_no_box_is_refused(text):
-    with pytest.raises(DataError, match=r"is not a box\. Write Z:Z,Y:Y,X:X"):
-        read_box(text)
-
-
-@pytest.mark.parametrize("text", ["", "all", "1,", "-1", "1;2", "1.5"])
-def test_what_are_no_members_is_refused(text):
-    with pytest.raises(ModelError, match="are no members"):
-        read_members(text)
-
-
-@pytest.mark.parametrize("text", ["", "0", "-2", "many", "2.0"])
-def test_what_is_no_number_of_symmetries_is_refused(text):
-    with pytest.raises(PlanError, match="is not a number of symmetries"):
-        read_symmetries(text)
 
 
 @pytest.mark.parametrize(
