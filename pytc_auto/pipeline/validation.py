@@ -124,10 +124,17 @@ def best_of(trials: Sequence[Trial]) -> Trial:
     """The best trial; of decoders of instances that are nearly as good as it, the one that merges least.
 
     Held-out tissue lies beside what was learned; other tissue is harder, there more borders are faint, and a decoder at the edge
-    of merging falls over it. A merge also takes a person longer to mend than a split.
+    of merging falls over it. A merge also takes a person longer to mend than a split. How small a segment may be is no matter of
+    that: of trials that differ in it alone the best is taken.
     """
     best = max(trials, key=lambda trial: trial.merit)
     if "voi_merge" not in best.scores:
         return best
     near = [trial for trial in trials if trial.merit >= best.merit - NEARLY * abs(best.merit)]
-    return min(near, key=lambda trial: (trial.scores["voi_merge"], -trial.merit))
+    careful = min(near, key=lambda trial: (trial.scores["voi_merge"], -trial.merit))
+    return max((trial for trial in near if _but_for_size(trial) == _but_for_size(careful)), key=lambda trial: trial.merit)
+
+
+def _but_for_size(trial: Trial) -> tuple[str, dict[str, float]]:
+    """The decoder without the least size of a segment."""
+    return trial.choice.kind, {name: value for name, value in trial.choice.parameters.items() if name != "min_size"}
