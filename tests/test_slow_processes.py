@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+import torch
 from pytorch_lightning import seed_everything
 from safetensors.torch import load_file
 from tests_pipeline import write
@@ -95,8 +96,9 @@ def test_a_pair_that_is_terminated_goes_on(runs):
     assert distance(one, two) == 0
 
 
-def test_folds_side_by_side_end_as_one_after_another(runs):
-    """On a CPU there is no device to choose, but the processes are the same."""
+def test_folds_side_by_side_end_as_one_after_another(runs, monkeypatch):
+    """On a CPU there is no device to choose, but the processes are the same; sums depend on the number of threads."""
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
     run, said = Run(runs / "folds"), []
     assert train_side_by_side(run, [0, 1, 2], Flags(devices=2), max_seconds=None, say=said.append) is False
     assert said.index("Fold 2 on device 0; it writes to " + str(run.fold(2) / "train.log")) > 1 or "device 1" in said[3]
