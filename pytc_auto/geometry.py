@@ -120,6 +120,12 @@ def patch_grid(shape: Zyx, patch: Zyx, overlap: float) -> list[Box]:
     return [Box.of_shape(patch, start) for start in itertools.product(*starts)]
 
 
+SECTIONS_FROM = 1.5
+"""From this anisotropy on, a volume is a stack of sections: what happens to one, or is measured in it, ends with it."""
+FLAT_FROM = 3.0
+"""From this anisotropy on, nothing is tilted or bent along the cutting axis."""
+
+
 def cutting_axis(voxel_size_nm: Sequence[float]) -> int:
     """Index of the coarsest axis, z on ties."""
     return int(np.argmax(voxel_size_nm))

@@ -29,10 +29,9 @@ def apply_low_resolution(image_zyx: Image, coarse: Zyx) -> Image:
 
     kept = next((i for i, (n, k) in enumerate(zip(image_zyx.shape, coarse, strict=True)) if n == k), None)
     image = np.ascontiguousarray(image_zyx if kept is None else np.moveaxis(image_zyx, kept, 0))
-    small = list(coarse) if kept is None else [n for i, n in enumerate(coarse) if i != kept]
-    tensor = torch.from_numpy(image)[None] if kept is not None else torch.from_numpy(image)[None, None]
-    back = interpolate(
-        interpolate(tensor, small, mode="area"), list(tensor.shape[2:]), mode="trilinear" if kept is None else "bilinear"
-    )
+    small = [n for i, n in enumerate(coarse) if i != kept]
+    tensor = torch.from_numpy(image).reshape(1, -1, *image.shape[-len(small) :])
+    linear = "trilinear" if kept is None else "bilinear"
+    back = interpolate(interpolate(tensor, small, mode="area"), list(tensor.shape[2:]), mode=linear)
     found: Image = back.numpy().reshape(image.shape)
     return found if kept is None else np.ascontiguousarray(np.moveaxis(found, 0, kept))

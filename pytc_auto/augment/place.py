@@ -7,12 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.geometry import Box, Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
-
-SECTIONS_FROM = 1.5
-"""From this anisotropy on, what a microscope does to a section ends with it."""
-FLAT_FROM = 3.0
-"""From this anisotropy on, tissue is deformed in the plane only."""
+from pytc_auto.geometry import FLAT_FROM, SECTIONS_FROM, Box, Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
 
 
 @dataclass(frozen=True)

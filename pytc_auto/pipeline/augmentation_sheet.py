@@ -95,8 +95,9 @@ def augmentation_sheet(
 
 def _ground(what: str | Path, runs: Path, folder: Path, voxel_size_nm: ZyxFloat | None, progress: Progress) -> _Ground:
     """A run's plan; of data, planned or not, the plan for a small machine."""
-    if Path(what).is_dir() and not (Path(what) / "plan.yaml").is_file():
-        looked = look(Path(what), Run(folder / default_name(Path(what))), voxel_size_nm=voxel_size_nm, progress=progress)
+    data = Path(what)
+    if data.exists() and data.suffix not in (".yaml", ".yml") and not (data / "plan.yaml").is_file():
+        looked = look(data, Run(folder / default_name(data)), voxel_size_nm=voxel_size_nm, progress=progress)
         fingerprint = looked.measured.fingerprint
         return _Ground(make_plan(fingerprint, PRESETS["S"]), looked.dataset, fingerprint.sections, folder)
     run = find_run(what, runs)

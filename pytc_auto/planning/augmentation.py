@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytc_auto.geometry import ZyxFloat, anisotropy, cutting_axis
+from pytc_auto.geometry import FLAT_FROM, SECTIONS_FROM, ZyxFloat, anisotropy, cutting_axis
 from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.schema.augmentation import (
     Affine,
@@ -32,8 +32,6 @@ from pytc_auto.schema.augmentation import (
 )
 from pytc_auto.schema.fingerprint import Fingerprint, SectionFacts
 
-ISOTROPIC = 1.5
-FLAT = 3.0
 TILT_DEGREES = 15.0
 LEAST_RATE, MOST_RATE = 0.02, 0.1
 """Of a defect that sections have, per section."""
@@ -47,7 +45,7 @@ SECTIONED = ("section_shift", "section_intensity", "missing_section")
 def choose_augmentation(fingerprint: Fingerprint, voxel_size_nm: ZyxFloat, symmetries: int) -> Decision[Augmentation]:
     """Section effects for thin-section data; defects that were measured for any."""
     facts, ratio = fingerprint.sections, anisotropy(voxel_size_nm)
-    sectioned = ratio >= ISOTROPIC
+    sectioned = ratio >= SECTIONS_FROM
     names = {*ALWAYS, *(SECTIONED if sectioned else ()), *_measured(facts)}
     every = every_effect(facts, voxel_size_nm)
     effects = Effects(**{name: getattr(every, name) for name in Effects.model_fields if name in names})
@@ -100,7 +98,7 @@ def every_effect(facts: SectionFacts, voxel_size_nm: ZyxFloat) -> Effects:
 
 def _rotation(voxel_size_nm: ZyxFloat, ratio: float) -> tuple[float, float, float]:
     """About all axes, about the cutting axis only, or with small tilts between."""
-    tilt = 180.0 if ratio < ISOTROPIC else 0.0 if ratio >= FLAT else TILT_DEGREES
+    tilt = 180.0 if ratio < SECTIONS_FROM else 0.0 if ratio >= FLAT_FROM else TILT_DEGREES
     cut = cutting_axis(voxel_size_nm)
     about = [180.0 if i == cut else tilt for i in range(3)]
     return about[0], about[1], about[2]

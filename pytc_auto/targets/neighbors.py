@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
+from pytc_auto.geometry import SECTIONS_FROM, Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
 
 BoolArray = npt.NDArray[np.bool_]
-SECTIONS_FROM = 1.5
-"""From this anisotropy on, distances are taken within each section."""
 
 
 def steps_within(voxel_size_nm: ZyxFloat, radius_nm: float) -> list[Zyx]:
