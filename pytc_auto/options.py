@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,61 @@ import typer
 
 if TYPE_CHECKING:
     from pytc_auto.geometry import Box, Zyx
+    from pytc_auto.schema.dataset import Task
+
+
+class TaskName(StrEnum):
+    """What to segment."""
+
+    auto = "auto"
+    neurons = "neurons"
+    objects = "objects"
+    classes = "classes"
+
+
+class KindName(StrEnum):
+    """What labels are."""
+
+    instances = "instances"
+    classes = "classes"
+
+
+class SizeName(StrEnum):
+    """A fixed machine: 8, 24 or 80 GB of GPU memory."""
+
+    S = "S"
+    M = "M"
+    L = "L"
+
+
+class LauncherName(StrEnum):
+    """Where a sweep trains."""
+
+    local = "local"
+    slurm = "slurm"
+
+
+class UnitsName(StrEnum):
+    """In what SWC files tell places."""
+
+    nm = "nm"
+    um = "um"
+    voxel = "voxel"
+
+
+class LoggerName(StrEnum):
+    """Who is told losses and scores, beside TensorBoard and a CSV file."""
+
+    wandb = "wandb"
+    mlflow = "mlflow"
+
+
+TASKS: dict[TaskName, Task | None] = {
+    TaskName.auto: None,
+    TaskName.neurons: "neurons",
+    TaskName.objects: "objects",
+    TaskName.classes: "classes",
+}
 
 
 def seconds(text: str) -> float:

@@ -10,6 +10,7 @@ from pytc_auto.errors import OutputError, PytcError
 from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.pipeline.choices import Symmetries, chosen_symmetries
 from pytc_auto.pipeline.model_folder import open_models
+from pytc_auto.pipeline.segment import segment
 from pytc_auto.pipeline.segmentation_job import Job, Outcome, Setting
 from pytc_auto.pipeline.volume_list import find_volumes
 from pytc_auto.progress import Progress, silent
@@ -84,7 +85,7 @@ def _attempt(setting: Setting, path: str, target: Path, progress: Progress) -> O
         job = Job.open(setting, path, target)
         voxels, before = job.box.size, job.finished()
         if not before:
-            job.run(progress)
+            segment(job, progress)
     except Exception as error:
         return Outcome(path, target, "failed", time.perf_counter() - started, voxels, error)
     return Outcome(path, target, "done before" if before else "done", time.perf_counter() - started, voxels, None)

@@ -1,24 +1,21 @@
-"""One volume to segment: what makes two calls the same job, and the way from blocks to a segmentation."""
+"""One volume to segment: what is asked for, and what makes two calls the same job."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pytc_auto.errors import DataError, OutputError
 from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.open import locate, open_segmentation, open_volume
-from pytc_auto.io.predictions import LOGIT_SCALE
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.model_folder import Model, same_size
-from pytc_auto.progress import Progress
 from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.plan import Plan
 
@@ -203,103 +200,6 @@ class Job:
     def note(self, *, finished: bool) -> None:
         """Write whose the output is, whole or not at all."""
         write_whole(self.target / STATE / "job.json", json.dumps({"job": self.identity, "finished": finished}) + "\n")
-
-    def run(self, progress: Progress) -> None:
-        """Blocks of prediction, then decoding, then pyramids.
-
-        Raises:
-            OutputError: The output cannot be written; the same call goes on from there.
-        """
-        try:
-            self._segment(progress)
-        except OSError as error:
-            raise OutputError(
-                f"{self.target}: cannot be written ({error}). Make room or check the rights, and run the same command again."
-            ) from error
-
-    def _segment(self, progress: Progress) -> None:
-        """The steps of ``run``."""
-        from pytc_auto.io.cache import cached
-        from pytc_auto.io.ome_zarr import add_pyramid, remove_image
-
-        self.note(finished=False)
-        source = cached(self.source, self.target / STATE / "cache", progress)
-        predictions, part = self._predict(source, progress)
-        progress(f"decoding {Path(self.path).name}", 0, 0)
-        self._decode(source, predictions, part)
-        add_pyramid(self.target / "labels" / SEGMENTATION, kind="labels")
-        progress(f"decoding {Path(self.path).name}", part.size, part.size)
-        if self.setting.keep_predictions:
-            add_pyramid(self.target, kind="image")
-        else:
-            remove_image(self.target)
-        for unneeded in ("done", "cache"):
-            shutil.rmtree(self.target / STATE / unneeded, ignore_errors=True)
-        self.note(finished=True)
-
-    def _predict(self, source: Volume, progress: Progress) -> tuple[Any, Box]:
-        """The stored predictions, and the part of the working grid that they are of."""
-        from pytc_auto.inference.blocks import BlockLedger, predict_volume
-        from pytc_auto.io.cache import cached
-        from pytc_auto.io.ome_zarr import CHUNK, create_image, open_level
-        from pytc_auto.io.scale import at_scale, coarse_box, fine_box
-
-        plan, target = self.setting.plan, self.target
-        image, part = at_scale(source, plan.working_scale, kind="image"), coarse_box(self.box, plan.working_scale)
-        mask = self.mask and at_scale(cached(self.mask, target / STATE / "cache", progress), plan.working_scale, kind="labels")
-        if not (target / "0" / "zarr.json").is_file():
-            create_image(
-                target,
-                shape_czyx=(plan.channels, *part.shape),
-                chunks=(1, *CHUNK),
-                dtype="uint8",
-                voxel_size_nm=image.voxel_size_nm or plan.working_voxel_size_nm,
-                translation_nm=self.translation_nm(fine_box(part, plan.working_scale, source.shape).start, plan.working_scale),
-                attributes={**self.attributes, "heads": [head.model_dump() for head in plan.heads], "logit_scale": LOGIT_SCALE},
-            )
-        predictions = open_level(target, writable=True)
-        predict_volume(
-            self.setting.predictors,
-            image,
-            predictions,
-            ledger=BlockLedger(target / STATE / "done", self.hash),
-            part=part,
-            mask=mask,
-            progress=lambda share: progress(f"predicting {Path(self.path).name}", share * part.size, part.size),
-        )
-        return predictions, part
-
-    def _decode(self, source: Volume, predictions: Any, part: Box) -> None:
-        """Segmentation on the input's grid, with a picture."""
-        import numpy as np
-
-        from pytc_auto.decoding.decode import decode
-        from pytc_auto.io.ome_zarr import CHUNK, create_labels
-        from pytc_auto.io.scale import fine_box, upsample_labels
-        from pytc_auto.pipeline.pictures import result_picture
-
-        plan, stored = self.setting.plan, np.asarray(predictions[:])
-        covered = fine_box(part, plan.working_scale, source.shape)
-        decoded = upsample_labels(decode(stored, plan, self.setting.models[0].decoder), plan.working_scale, covered.shape)
-        segmentation = decoded[self.box.relative_to(covered.start).slices]
-        shutil.rmtree(self.target / "labels", ignore_errors=True)
-        labels = create_labels(
-            self.target,
-            SEGMENTATION,
-            shape=self.box.shape,
-            chunks=CHUNK,
-            dtype=segmentation.dtype,
-            voxel_size_nm=source.voxel_size_nm or plan.voxel_size_nm,
-            translation_nm=self.translation_nm(self.box.start),
-            attributes=self.attributes,
-        )
-        labels[:] = segmentation
-        middle = self.box.shape[0] // 2
-        (z, y, x), stop = self.box.start, self.box.stop
-        section = source.read(Box((z + middle, y, x), (z + middle + 1, *stop[1:])))
-        seen = stored[:, (z + middle) // plan.working_scale[0] - part.start[0]][:, None]
-        picture = self.target / STATE / "preview.png"
-        result_picture(picture, plan, image=section, stored=seen, segmentation=segmentation[middle][None], truth=None)
 
 
 def _identity(path: str, volume: Volume) -> dict[str, object]:

@@ -83,7 +83,7 @@ def test_the_same_job_resumes_and_another_is_refused(model, neurons, tmp_path):
 
 
 def test_an_interrupted_prediction_ends_as_an_undisturbed_one(model, neurons, tmp_path, monkeypatch):
-    from pytc_auto.pipeline.segmentation_job import Job
+    from pytc_auto.pipeline import segment
 
     volume = neurons / "test/images/unseen.h5"
     pytc_auto.predict([volume], model=model, out=tmp_path / "whole")
@@ -92,7 +92,7 @@ def test_an_interrupted_prediction_ends_as_an_undisturbed_one(model, neurons, tm
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Job, "_decode", fail)
+        patch.setattr(segment, "decode_step", fail)
         with pytest.raises(KeyboardInterrupt):
             pytc_auto.predict([volume], model=model, out=tmp_path / "cut")
     pytc_auto.predict([volume], model=model, out=tmp_path / "cut")
