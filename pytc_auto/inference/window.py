@@ -27,11 +27,11 @@ from pytc_auto.inference.mirror import SymmetricAverage, choose_symmetries
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.predictions import UNSEEN
 from pytc_auto.io.volume import Array, Volume, read_reflected
-from pytc_auto.schema.plan import Plan, Precision
+from pytc_auto.models.precision import autocast
+from pytc_auto.schema.plan import Plan
 
 Progress = Callable[[float], None]
 Logits = npt.NDArray[np.float32]
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def predict_box(  # noqa: PLR0913
@@ -121,7 +121,7 @@ class Predictor:
         gray_zyx = read_reflected(image, region)
         shown = [patch for patch in patches if _varies(gray_zyx[patch.relative_to(region.start).slices])]
         region_zyx = self._normalized(gray_zyx, image.source, region)
-        with _evaluating(self.networks), torch.inference_mode(), _autocast(self.device, self.plan.precision):
+        with _evaluating(self.networks), torch.inference_mode(), autocast(self.plan.precision, self.device):
             logits_czyx = self._blend(region_zyx, region.start, shown, box, progress)
         if not np.isfinite(logits_czyx).all():
             raise ModelError(
@@ -175,13 +175,6 @@ def _channels_last(patch_nczyx: torch.Tensor) -> torch.Tensor:
     """
     z, y, x = patch_nczyx.shape[2:]
     return patch_nczyx.contiguous().as_strided(patch_nczyx.shape, (z * y * x, 1, y * x, x, 1))
-
-
-def _autocast(device: str, precision: Precision) -> torch.autocast:
-    """The plan's precision; fp16 is a GPU's, a CPU takes fp32 instead."""
-    kind = torch.device(device).type
-    enabled = precision == "bf16" or (precision == "fp16" and kind != "cpu")
-    return torch.autocast(kind, AUTOCAST.get(precision) if enabled else None, enabled=enabled)
 
 
 @contextmanager

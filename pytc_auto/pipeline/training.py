@@ -122,8 +122,9 @@ def train_fold(  # noqa: PLR0913
     from pytc_auto.data.module import ConnectomicsDataModule
     from pytc_auto.data.volumes import open_volumes, whole_regions
     from pytc_auto.models.build import build_network
+    from pytc_auto.models.precision import computed_in
     from pytc_auto.models.weights import load_state, save_weights
-    from pytc_auto.training.fit import LAST, best_weights, fit
+    from pytc_auto.training.fit import LAST, best_weights, device_for, fit
 
     folder = run.fold(number)
     start = flags.init_from
@@ -137,6 +138,9 @@ def train_fold(  # noqa: PLR0913
     volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
     division = divide(plan.folds, whole_regions(volumes), number)
     held_out = HeldOut(plan, volumes, division.validation)
+    precision = computed_in(plan.precision, device_for(plan))
+    if precision != plan.precision:
+        say(f"This machine has no arithmetic in {plan.precision}: fold {number} is trained in {precision}")
     seed_everything(plan.sampling.seed + number, workers=False, verbose=False)
     network = build_network(plan)
     if start is not None:

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -19,6 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from pytc_auto.errors import ModelError
+from pytc_auto.models.precision import computed_in
 from pytc_auto.schema.plan import Plan
 from pytc_auto.training.averaging import averaging
 from pytc_auto.training.checkpoints import WholeCheckpoints, room_wanted
@@ -30,7 +31,7 @@ from pytc_auto.training.pictures import KeepPictures
 from pytc_auto.training.progress import StepProgress
 from pytc_auto.training.stopping import StopAt, StopOnSignal, StopWithParent
 
-PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
+LIGHTNINGS_NAME = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 BEST, LAST = "best", "last"
 ONE_DEVICE = Flags()
 LIGHTNINGS_INTERRUPT = 1
@@ -121,13 +122,13 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], flags: Flag
         plugins.append(SLURMEnvironment(auto_requeue=False))
     return pl.Trainer(
         default_root_dir=folder,
-        accelerator="gpu" if plan.machine.device == "cuda" and torch.cuda.is_available() else "cpu",
+        accelerator=device_for(plan),
         devices=flags.devices,
         num_nodes=flags.nodes,
         strategy=DDPStrategy(timeout=PATIENCE) if flags.processes > 1 else "auto",
         use_distributed_sampler=False,
         plugins=plugins,
-        precision=PRECISION[plan.precision],
+        precision=LIGHTNINGS_NAME[computed_in(plan.precision, device_for(plan))],
         benchmark=True,
         max_epochs=math.ceil(plan.sampling.steps / plan.sampling.validate_every),
         accumulate_grad_batches=plan.sampling.accumulate,
@@ -141,6 +142,11 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], flags: Flag
         logger=loggers(flags.loggers, folder, plan.name),
         callbacks=callbacks,
     )
+
+
+def device_for(plan: Plan) -> Literal["cpu", "cuda"]:
+    """What a plan is trained on here: a GPU where it was made for one and there is one."""
+    return "cuda" if plan.machine.device == "cuda" and torch.cuda.is_available() else "cpu"
 
 
 def _quiet() -> None:

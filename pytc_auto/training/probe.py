@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from pytc_auto.geometry import Zyx
 from pytc_auto.models.build import build_from
+from pytc_auto.models.precision import autocast, half_precision
 from pytc_auto.schema.network import Network
 from pytc_auto.schema.plan import Precision
 from pytc_auto.training.deep_supervision import loss_over_stages, stages_of
@@ -21,7 +22,6 @@ WARM_UP = 2
 TIMED = 5
 TIMED_SECONDS = 1.0
 """Short steps are timed for so long, or whatever else the machine does for a moment would decide."""
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 LEAST_GAIN = 1.15
 """A lower precision is chosen only if it is faster by this factor."""
 
@@ -40,7 +40,7 @@ def training_steps(
     truth = torch.zeros(batch, channels, *patch, device=device)
     while True:
         started = time.perf_counter()
-        with torch.autocast(device, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
+        with autocast(precision, device):
             stages = stages_of(model(image))
         loss = loss_over_stages(stages, truth, truth, lambda made, wanted, _: cross_entropy(made.float(), wanted))
         optimizer.zero_grad(set_to_none=True)
@@ -63,7 +63,8 @@ def seconds_per_step(network: Network, channels: int, patch: Zyx, *, batch: int,
 
 def fastest_precision(network: Network, channels: int, patch: Zyx, *, device: Literal["cpu", "cuda"]) -> tuple[Precision, float]:
     """The precision that pays here, and its time per step."""
-    low: Precision = "bf16" if device == "cpu" or torch.cuda.is_bf16_supported() else "fp16"
-    full = seconds_per_step(network, channels, patch, batch=1, precision="fp32", device=device)
+    full, low = seconds_per_step(network, channels, patch, batch=1, precision="fp32", device=device), half_precision(device)
+    if low is None:
+        return "fp32", full
     half = seconds_per_step(network, channels, patch, batch=1, precision=low, device=device)
     return (low, half) if half * LEAST_GAIN < full else ("fp32", full)

@@ -16,7 +16,16 @@ def test_more_voxels_take_more_time():
 
 @pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.95, "fp32"), (2.0, "fp32")])
 def test_a_lower_precision_must_pay(monkeypatch, half, chosen):
+    monkeypatch.setattr(probe, "half_precision", lambda _: "bf16")
     monkeypatch.setattr(probe, "seconds_per_step", lambda *_, precision, **__: 1.0 if precision == "fp32" else half)
     precision, seconds = probe.fastest_precision(TINY, 3, (8, 8, 8), device="cpu")
     assert precision == chosen
     assert seconds == (half if chosen == "bf16" else 1.0)
+
+
+def test_a_precision_without_arithmetic_is_not_timed(monkeypatch):
+    timed = []
+    monkeypatch.setattr(probe, "half_precision", lambda _: None)
+    monkeypatch.setattr(probe, "seconds_per_step", lambda *_, precision, **__: timed.append(precision) or 1.0)
+    assert probe.fastest_precision(TINY, 3, (8, 8, 8), device="cpu") == ("fp32", 1.0)
+    assert timed == ["fp32"]
