@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import shutil
@@ -62,6 +63,12 @@ def distance(one, two):
     return math.sqrt(sum(float(((one[key] - two[key]) ** 2).sum()) for key in one))
 
 
+def loss_curve(fold):
+    """The loss of the affinities by step."""
+    with next(fold.rglob("metrics.csv")).open() as file:
+        return {int(row["step"]): float(row["train/affinities"]) for row in csv.DictReader(file) if row["train/affinities"]}
+
+
 def test_two_processes_learn_what_one_with_the_double_batch_learns(runs):
     """A pair's loss is the mean of two means over known voxels, a few more or less: nearly that of a batch of two."""
     told(start(runs, "double"))
@@ -73,6 +80,9 @@ def test_two_processes_learn_what_one_with_the_double_batch_learns(runs):
         seed_everything(plan.sampling.seed, verbose=False)
         untrained = build_network(plan).state_dict()
         assert distance(one, two) < 0.05 * distance(one, untrained), (weights, distance(one, two), distance(one, untrained))
+    curves = [loss_curve(runs / name / "folds/0") for name in ("double", "pair")]
+    assert len(curves[0]) >= 2
+    assert curves[0] == pytest.approx(curves[1], rel=0.02)
     scores = [json.loads((runs / name / "model/scores.json").read_text())["folds"]["0"]["voi"] for name in ("double", "pair")]
     assert scores[0] == pytest.approx(scores[1], rel=0.02)
 

@@ -36,6 +36,8 @@ BEST, LAST = "best", "last"
 ONE_DEVICE = Flags()
 LIGHTNINGS_INTERRUPT = 1
 """Exit code that Lightning makes of Ctrl-C."""
+LOG_EVERY = 20
+"""Steps, at most: each interval between two validations has a point on the curve of the loss."""
 PATIENCE = timedelta(days=2)
 """The other processes wait while the first one validates and tunes."""
 SAVING: dict[str, Any] = {"save_top_k": 1, "save_on_train_epoch_end": True, "enable_version_counter": False}
@@ -136,7 +138,7 @@ def _trainer(plan: Plan, folder: Path, callbacks: list[pl.Callback], flags: Flag
         num_sanity_val_steps=0,
         limit_val_batches=None if validated else 0,
         check_val_every_n_epoch=1,
-        log_every_n_steps=20,
+        log_every_n_steps=min(LOG_EVERY, plan.sampling.validate_every),
         enable_model_summary=False,
         enable_progress_bar=False,
         logger=loggers(flags.loggers, folder, plan.name),

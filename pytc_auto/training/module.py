@@ -66,7 +66,7 @@ class ConnectomicsModule(pl.LightningModule):
         for number, (head, target) in enumerate(zip(self.plan.learned, batch["targets"], strict=True)):
             logits = [stage[number] for stage in stages]
             value = loss_over_stages(logits, target["values"], target["mask"], partial(head_loss, head))
-            self.log(f"train/{head.kind}", value.detach(), prog_bar=True)
+            self.log(f"train/{head.kind}", value.detach(), prog_bar=True, sync_dist=True)
             loss = loss + self.weighted(number, value)
         return loss
 
