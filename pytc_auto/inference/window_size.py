@@ -21,7 +21,7 @@ def window_plan(plan: Plan, shape: Zyx) -> Plan:
         plan: Patch, network, and how many patches a window is long.
         shape: Of the volume, on the working grid.
     """
-    if plan.network.traits.one_extent:
+    if plan.network.one_extent:
         return plan
     divisor = plan.network.divisor
     room = zyx([math.ceil(n / d) * d for n, d in zip(shape, divisor, strict=True)])

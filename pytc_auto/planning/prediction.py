@@ -24,7 +24,7 @@ DENSE_FOREGROUND = 0.95
 
 def choose_window(machine: Machine, network: Network, patch: Zyx, channels: int) -> int:
     """How many patches long a window is: two, where memory holds the forward pass and the kind knows such extents, else one."""
-    if network.traits.one_extent:
+    if network.one_extent:
         return 1
     doubled = zyx([n * WINDOW if n > 1 else n for n in patch])
     return WINDOW if forward_bytes(network, doubled, channels) <= WINDOW_MEMORY_SHARE * machine.memory_gb * 1e9 else 1

@@ -61,7 +61,7 @@ def _patch(patch: Zyx, network: Network | None, heads: list[Head] | None) -> Ite
 
 
 def _network(network: Network, patch: Zyx | None, inference: Inference | None) -> Iterator[str]:
-    if inference is not None and inference.window > 1 and network.traits.one_extent:
+    if inference is not None and inference.window > 1 and network.one_extent:
         told = f"{network.kind} knows windows of its patch only, window is {inference.window}"
         yield f"inference.window: {told}. Use 1, or another network.kind"
     if patch is not None and network.deep_supervision and not network.supervised(patch):

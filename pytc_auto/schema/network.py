@@ -66,6 +66,11 @@ TRAITS: Mapping[str, NetworkTraits] = MappingProxyType(
         ),
         "unetr": NetworkTraits(5, 5, growth=(1, 2, 4, 8), blocks=(1, 1, 1, 1, 12), one_extent=True),
         "dints": NetworkTraits(3, growth=DOUBLING, blocks=(1,), equal_blocks=True),
+        "v1_unet_3d": NetworkTraits(anisotropic=True),
+        "v1_unet_plus_3d": NetworkTraits(anisotropic=True),
+        "v1_unet_2d": NetworkTraits(anisotropic=True),
+        "v1_unet_plus_2d": NetworkTraits(anisotropic=True),
+        "v1_fpn_3d": NetworkTraits(5, 5, anisotropic=True),
     }
 )
 """By kind."""
@@ -92,6 +97,15 @@ class Network(Part):
     def traits(self) -> NetworkTraits:
         """What its kind can be."""
         return TRAITS[self.kind]
+
+    @property
+    def one_extent(self) -> bool:
+        """Whether what it learned holds for windows of the patch's extent only."""
+        return self.traits.one_extent
+
+    def fitted(self, patch: Zyx) -> Zyx:
+        """The largest patch within one that the network takes, at least one step."""
+        return zyx([max(d, n // d * d) for n, d in zip(patch, self.divisor, strict=True)])
 
     def coarseness(self, stage: int) -> Zyx:
         """Voxels of the patch that lie in one of a stage, per axis."""

@@ -14,6 +14,7 @@ from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 from pytc_auto.schema.heads import Head, ShapeHead
 from pytc_auto.schema.network import Network
+from pytc_auto.schema.network_v1 import AnyNetwork
 
 Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
@@ -173,7 +174,7 @@ class Plan(Document):
     labels: Labels
     intensity: Intensity
     patch: PositiveZyx
-    network: Network
+    network: AnyNetwork
     precision: Precision
     heads: list[Head] = Field(min_length=1)
     auxiliary: list[ShapeHead] = Field([], description="learned beside the heads, never predicted")
