@@ -13,6 +13,8 @@ from pytc_auto.models.mednext import mednext
 from pytc_auto.models.monai_convolutions import dints, dynunet, segresnet
 from pytc_auto.models.monai_transformers import swin_unetr, unetr
 from pytc_auto.models.unet import resenc, unet
+from pytc_auto.models.v1.fpn import v1_fpn
+from pytc_auto.models.v1.unet import v1_unet
 from pytc_auto.schema.network import LEAST_SUPERVISED, Network
 from pytc_auto.schema.plan import Plan
 
@@ -24,8 +26,12 @@ NETWORKS: dict[str, Callable[[Network, int], nn.Module]] = {
     "segresnet": segresnet,
     "swin_unetr": swin_unetr,
     "dints": dints,
+    "v1_unet_3d": v1_unet,
+    "v1_unet_plus_3d": v1_unet,
+    "v1_unet_2d": v1_unet,
+    "v1_unet_plus_2d": v1_unet,
 }
-SIZED: dict[str, Callable[[Network, int, Zyx], nn.Module]] = {"unetr": unetr}
+SIZED: dict[str, Callable[[Network, int, Zyx], nn.Module]] = {"unetr": unetr, "v1_fpn_3d": v1_fpn}
 """Kinds that have weights for each place in the patch."""
 
 
@@ -39,7 +45,8 @@ def build_network(plan: Plan) -> nn.Module:
     Raises:
         PlanError: The topology leaves one voxel of the patch, which cannot be normalized.
     """
-    coarsest = [n // d for n, d in zip(plan.patch, plan.network.divisor, strict=True)]
+    total = plan.network.coarseness(len(plan.network.strides) - 1)
+    coarsest = [-(-n // d) for n, d in zip(plan.patch, total, strict=True)]
     if max(coarsest) == 1:
         last = list(plan.network.strides[-1])
         raise PlanError(

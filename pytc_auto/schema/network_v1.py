@@ -116,7 +116,8 @@ def stages_v1(kind: V1Kind, isotropy: Sequence[bool], *, sizes: Sequence[int] | 
     Args:
         kind: Of network. Those in 2D have no isotropy; then only the number of stages counts.
         isotropy: Per stage.
-        sizes: Extent of each stage's kernels (KERNEL_SIZES), for the backbone efficientnet; its fourth stage never strides along z.
+        sizes: Extent of each stage's kernels (KERNEL_SIZES), for the backbone efficientnet; its fourth stage
+            never strides along z.
         whole: IS_ISOTROPIC, which makes all stages isotropic.
     """
     cubic = [(whole or i) and not kind.endswith("_2d") for i in isotropy]

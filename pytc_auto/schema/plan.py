@@ -13,7 +13,6 @@ from pytc_auto.schema.augmentation import Augmentation, Probability
 from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 from pytc_auto.schema.heads import Head, ShapeHead
-from pytc_auto.schema.network import Network
 from pytc_auto.schema.network_v1 import AnyNetwork
 
 Precision = Literal["bf16", "fp16", "fp32"]

@@ -3,7 +3,7 @@ import torch
 
 from pytc_auto.errors import PlanError
 from pytc_auto.models.build import build_from, build_network
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 
 def topology(**fields):

@@ -3,7 +3,7 @@ import torch
 from monai.networks.nets.mednext import MedNeXt as Monai
 
 from pytc_auto.models.build import build_from
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 SIZES = {
     "S": ([2] * 5, [2] * 5),

@@ -8,7 +8,7 @@ from pytc_auto.errors import ModelError, OutputError
 from pytc_auto.models import weights
 from pytc_auto.models.build import build_from
 from pytc_auto.models.weights import load_state, load_weights, save_weights
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 
 def network(seed=0, features=(4, 8), channels=3, kind="unet"):

@@ -4,7 +4,7 @@ import torch
 from pytc_auto.models.build import build_from
 from pytc_auto.planning.cost import multiply_adds
 from pytc_auto.planning.memory import forward_bytes, memory_bytes, parameters, recomputed_bytes, saved_bytes
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 
 ISOTROPIC = ([(1, 1, 1), *[(2, 2, 2)] * 4], [(3, 3, 3)] * 5, (32, 48, 32))
 FLAT = ([(1, 1, 1), *[(1, 2, 2)] * 4], [(1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)], (7, 64, 48))

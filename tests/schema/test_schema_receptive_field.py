@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from pytc_auto.models.build import build_from
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 from pytc_auto.schema.receptive_field import receptive_field
 
 ISOTROPIC = {"strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]], "kernels": [[3, 3, 3]] * 3, "blocks": [2, 1, 2]}

@@ -1,4 +1,4 @@
-from pytc_auto.schema.plan import Network
+from pytc_auto.schema.network import Network
 from pytc_auto.training.memory_probe import step_bytes
 
 TINY = Network(kind="unet", features=[4, 8], strides=[(1, 1, 1), (2, 2, 2)], kernels=[(3, 3, 3)] * 2, blocks=[1, 1])
