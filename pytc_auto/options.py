@@ -28,6 +28,7 @@ class KindName(StrEnum):
 
     instances = "instances"
     classes = "classes"
+    synapses = "synapses"
 
 
 class SizeName(StrEnum):

@@ -15,6 +15,9 @@ def evaluate(  # noqa: PLR0913, PLR0917
     segmentation: Annotated[Path, typer.Argument(help="output of pytc predict, or any label volume")],
     labels: Annotated[Path | None, typer.Argument(help="the truth; may be left out with --skeletons")] = None,
     kind: Annotated[KindName | None, typer.Option(help="what the labels are; guessed where it is not told")] = None,
+    components: Annotated[
+        bool, typer.Option("--components", help="pieces of an id that do not touch in the box are objects, as pytc train has it")
+    ] = False,
     box: BoxOption = None,
     ignore: Annotated[Path | None, typer.Option(help="mask; where it is not 0, voxels do not count")] = None,
     border: BorderOption = "0",
@@ -35,6 +38,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
             segmentation,
             labels,
             kind=kind.value if kind else None,
+            components=components,
             box=box,
             ignore=ignore,
             border=border,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pytc_auto.errors import DataError
 from pytc_auto.evaluation.boundary import Boundary, Tolerance, boundary_counts
+from pytc_auto.evaluation.components import Components
 from pytc_auto.evaluation.contingency import Contingency, contingency, total
 from pytc_auto.evaluation.region import Region, Voxels
 from pytc_auto.evaluation.scores import MOST_CLASSES, Kind, boundary_scores, guess_kind, scores_from_table
@@ -33,26 +34,37 @@ class Compared:
 
 
 def compare(
-    region: Region, *, kind: Kind | None = None, tolerance: Tolerance | None = None, progress: Progress = silent
+    region: Region,
+    *,
+    kind: Kind | None = None,
+    components: bool = False,
+    tolerance: Tolerance | None = None,
+    progress: Progress = silent,
 ) -> Compared:
     """All scores of a region; each volume is read once.
 
     Args:
         region: What is compared.
         kind: What the labels are; None: found by ``guess_kind``.
+        components: Whether the pieces of an id of the truth that do not touch inside the region count as objects of their own.
         tolerance: Of the boundaries of classes; None: they are not scored.
         progress: Told after every block.
 
     Raises:
-        DataError: Labels are not whole numbers from 0; nothing counts; or truth has no instance.
+        DataError: Labels are not whole numbers from 0; nothing counts; truth has no instance; or components are asked for of
+            something else than instances.
     """
+    if components and kind not in (None, "instances"):
+        raise DataError(f"{region.truth.source}: components are counted of instances, not of {kind}. Leave out one of the two.")
+    kind = "instances" if components else kind
     may_be_classes = kind == "classes" or (kind is None and region.truth.dtype.itemsize == 1)
     boundaries = _Boundaries(tolerance, limited=kind is None) if tolerance and may_be_classes else None
-    table = _walk(region, boundaries, progress)
+    pieces = Components(region.box) if components else None
+    table = _walk(region, boundaries, pieces, progress)
     if not table.voxels:
         raise DataError(f"{region.truth.source}: every voxel of {region.box} is ignored. Give another mask or --box.")
     kind = kind or guess_kind(table, region.truth.dtype)
-    if kind == "instances" and not table.truth_ids.any():
+    if kind != "classes" and not table.truth_ids.any():
         raise DataError(
             f"{region.truth.source}: has no voxel that is not 0, so nothing can be scored. Give the volume with the truth."
         )
@@ -62,19 +74,20 @@ def compare(
     return Compared(kind, table.voxels, scores)
 
 
-def _walk(region: Region, boundaries: _Boundaries | None, progress: Progress) -> Contingency:
-    """The table of the whole region; the boundaries are counted on the way."""
+def _walk(region: Region, boundaries: _Boundaries | None, pieces: Components | None, progress: Progress) -> Contingency:
+    """The table of the whole region; the boundaries are counted and the pieces of ids found on the way."""
     tables = _Tables()
     for box in walked("comparing", progress, list(blocks(region.box, _block(region)))):
         halo = boundaries.halo if boundaries else (0, 0, 0)
         around = box.grow(halo).intersect(region.box)
         voxels, inner = region.read(around), box.relative_to(around.start)
         block = voxels.inside(inner)
-        table = contingency(block.segmentation_zyx, block.truth_zyx, block.ignore_zyx)
+        truth_zyx = pieces.number(box, block.truth_zyx) if pieces else block.truth_zyx
+        table = contingency(block.segmentation_zyx, truth_zyx, block.ignore_zyx)
         tables.add(table)
         if boundaries:
             boundaries.add(voxels, inner, table)
-    return tables.sum()
+    return pieces.whole(tables.sum()) if pieces else tables.sum()
 
 
 def _block(region: Region) -> Zyx:

@@ -102,7 +102,7 @@ def contingency(segmentation_zyx: Labels, truth_zyx: Labels, ignore_zyx: npt.NDA
     changes = (segment[1:] != segment[:-1]) | (truth[1:] != truth[:-1])
     starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
     lengths = np.diff(starts, append=segment.size)
-    return _grouped(_ids(segment[starts], "segmentation"), _ids(truth[starts], "truth"), lengths)
+    return _grouped(as_ids(segment[starts], "segmentation"), as_ids(truth[starts], "truth"), lengths)
 
 
 def total(tables: Sequence[Contingency]) -> Contingency:
@@ -123,7 +123,12 @@ def _check(segmentation: Labels, truth: Labels, ignore: npt.NDArray[np.bool_] | 
         raise DataError(f"Cannot compare volumes of different shapes: {told}. Crop or resample one to the other.")
 
 
-def _ids(values: Labels, name: str) -> Ids:
+def as_ids(values: Labels, name: str) -> Ids:
+    """Labels as ids; ``name`` tells in an error whose they are.
+
+    Raises:
+        DataError: They are not whole numbers from 0.
+    """
     if values.dtype.kind not in "bui":
         raise DataError(f"{name}: labels must be whole numbers, got {values.dtype}. Store them as an unsigned integer type.")
     if values.dtype.kind == "i" and values.min() < 0:

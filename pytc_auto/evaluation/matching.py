@@ -64,6 +64,13 @@ def panoptic_quality(table: Contingency) -> PanopticQuality:
     )
 
 
+def matched_rows(table: Contingency) -> npt.NDArray[np.bool_]:
+    """Tell which rows of a table are matches: a segment and an object, neither background, whose IoU is over 1/2."""
+    pairs, rows = _instances(table), (table.segment_ids != 0) & (table.truth_ids != 0)
+    rows[rows] = 2 * pairs.shared > pairs.either
+    return rows
+
+
 def average_precision(table: Contingency, iou_percent: Sequence[int] = IOU_PERCENT) -> dict[int, float]:
     """TP / (TP + FP + FN) of instances, as Cellpose and StarDist name it (no ranking by confidence).
 

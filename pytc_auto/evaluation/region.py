@@ -118,14 +118,16 @@ def common_region(
 def placed(volume: Volume, truth: Volume) -> Placed:
     """A volume on the truth's grid, by the offsets that the files tell.
 
-    Where only the truth tells one, the volume begins at zero and must hold all of the truth, as an image does its labels.
-    Without offsets or voxel sizes, and for equal shapes where only one tells an offset, the first voxels are the same.
+    Where only one of them tells an offset, the other begins at zero and must hold all of it: an image holds its labels, labels
+    hold the part that was segmented. Without offsets or voxel sizes, and for equal shapes where only one tells an offset, the
+    first voxels are the same.
 
     Raises:
         DataError: Shapes differ without offsets; voxel sizes differ; the offsets are not whole voxels apart.
     """
     size, told = truth.voxel_size_nm or volume.voxel_size_nm, (volume.offset_nm, truth.offset_nm)
-    if size is None or truth.offset_nm is None or (volume.offset_nm is None and volume.shape == truth.shape):
+    one_tells = None in told
+    if size is None or told == (None, None) or (one_tells and volume.shape == truth.shape):
         if volume.shape != truth.shape:
             raise _shapes_differ(volume, truth)
         return Placed(volume, (0, 0, 0))
@@ -136,7 +138,8 @@ def placed(volume: Volume, truth: Volume) -> Placed:
         )
     here, there = (offset or (0.0, 0.0, 0.0) for offset in told)
     found = Placed(volume, _whole([(a - b) / s for a, b, s in zip(here, there, size, strict=True)], volume, truth))
-    if volume.offset_nm is None and not found.box.contains(truth.box):
+    outer, inner = (found.box, truth.box) if volume.offset_nm is None else (truth.box, found.box)
+    if one_tells and not outer.contains(inner):
         raise _shapes_differ(volume, truth)
     return found
 

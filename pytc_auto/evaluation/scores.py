@@ -14,9 +14,10 @@ from pytc_auto.evaluation.contingency import Contingency, Labels, contingency
 from pytc_auto.evaluation.matching import average_precision, panoptic_quality
 from pytc_auto.evaluation.overlap import overlap
 from pytc_auto.evaluation.rand import adapted_rand, cremi_adapted_rand
+from pytc_auto.evaluation.synapses import synapse_scores
 from pytc_auto.evaluation.voi import voi
 
-Kind = Literal["instances", "classes"]
+Kind = Literal["instances", "classes", "synapses"]
 Metric = Literal["voi", "dice", "ap"]
 MOST_CLASSES = 20
 
@@ -36,7 +37,7 @@ def score(
         truth_zyx: The same shape.
         ignore_zyx: Voxels that nobody labeled; they do not count.
         kind: What the labels are.
-        values: Raw values of the classes; none given: all that occur. Not used for instances.
+        values: Raw values of the classes; none given: all that occur. Used for classes only.
 
     Returns:
         Score by name, as :func:`scores_from_table`.
@@ -53,10 +54,14 @@ def scores_from_table(table: Contingency, kind: Kind, values: Sequence[int] = ()
     instances: voi_split, voi_merge, voi (bits), adapted_rand (error) with _precision and _recall, cremi_adapted_rand,
     cremi_score (the geometric mean of it and voi), ap_50, ap_75, ap (mean over IoU .5 to .95), and pq with its factors sq and
     rq. Truth's background (0) is left out of VOI and Rand.
+    synapses, whose ids 2k - 1 and 2k are two sides: the same of the sides, and synapse_f1, synapse_side_accuracy and
+    synapse_sided_f1 of both together.
     classes: dice/V and iou/V for every raw value V that occurs, mean_dice over these, mean_foreground_dice over
     those that are not background (0, or the first value where there is no 0; 1 where no foreground occurs).
     """
-    return _instance_scores(table) if kind == "instances" else _class_scores(table, values)
+    if kind == "classes":
+        return _class_scores(table, values)
+    return _instance_scores(table) | (_synapse_scores(table) if kind == "synapses" else {})
 
 
 def boundary_scores(boundaries: Mapping[int, Boundary]) -> dict[str, float]:
@@ -100,6 +105,15 @@ def _instance_scores(table: Contingency) -> dict[str, float]:
         "pq": panoptic.quality,
         "sq": panoptic.segmentation,
         "rq": panoptic.recognition,
+    }
+
+
+def _synapse_scores(table: Contingency) -> dict[str, float]:
+    found = synapse_scores(table)
+    return {
+        "synapse_f1": found.f1,
+        "synapse_side_accuracy": found.side_accuracy,
+        "synapse_sided_f1": found.sided_f1,
     }
 
 

@@ -18,11 +18,13 @@ from pytc_auto.pipeline.run_lengths import follow
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.scores import ComparedBox, ComparedVolume, Evaluation
 
+OF_INSTANCES = (
+    "0 in the labels: left out of voi, adapted_rand and cremi. 0 in the segmentation: one more segment in voi and "
+    "adapted_rand, none in cremi_adapted_rand. ap and pq: 0 is no instance; its voxels count in the size of what covers them"
+)
 BACKGROUND: dict[Kind, str] = {
-    "instances": (
-        "0 in the labels: left out of voi, adapted_rand and cremi. 0 in the segmentation: one more segment in voi and "
-        "adapted_rand, none in cremi_adapted_rand. ap and pq: 0 is no instance; its voxels count in the size of what covers them"
-    ),
+    "instances": OF_INSTANCES,
+    "synapses": f"{OF_INSTANCES}. synapse scores: as ap",
     "classes": "0 is a class as any other; it, or the first value where there is no 0, is left out of mean_foreground_dice",
 }
 
@@ -32,6 +34,7 @@ def evaluate(  # noqa: PLR0913
     labels: str | Path | None = None,
     *,
     kind: Kind | None = None,
+    components: bool = False,
     box: Box | None = None,
     ignore: str | Path | None = None,
     border: Zyx = (0, 0, 0),
@@ -48,6 +51,8 @@ def evaluate(  # noqa: PLR0913
         segmentation: An output folder of ``pytc predict``, or any label volume.
         labels: The truth, any format. Of volumes that tell where they begin, the common part is compared. None: only skeletons.
         kind: What the labels are; None: guessed from how many values occur in what is compared, by ``guess_kind``.
+        components: Count the pieces of an id of the labels that do not touch inside what is compared as objects of their own, as
+            ``pytc train`` scores its held-out part.
         box: Compare this part only, in voxels of the labels.
         ignore: A mask; where it is not 0, nobody looked, and voxels do not count.
         border: Voxels left out at each face of what is compared, z, y, x.
@@ -62,7 +67,8 @@ def evaluate(  # noqa: PLR0913
         Name to value. Boundaries of classes are scored where the voxel size is known.
 
     Raises:
-        DataError: A file cannot be read, or does not fit the others; a box or a border leaves nothing; there is no truth.
+        DataError: A file cannot be read, or does not fit the others; a box or a border leaves nothing; there is no truth, or
+            none that has components.
         OutputError: The scores cannot be written.
     """
     partly = box is not None or ignore is not None or any(border)
@@ -71,6 +77,8 @@ def evaluate(  # noqa: PLR0913
     if skeletons is not None and partly:
         told = "run lengths are of the whole segmentation, they do not add up over its parts"
         raise DataError(f"{skeletons}: {told}. Leave out --box, --border and --ignore, or score labels and skeletons one by one.")
+    if labels is None and components:
+        raise DataError(f"{segmentation}: components are of labels. Give the labels, or leave out --components.")
     found = open_segmentation(segmentation, voxel_size_nm=voxel_size_nm)
     followed = None if skeletons is None else follow(found, skeletons, skeleton_units, progress)
     document = Evaluation(segmentation=_identity(Placed(found, (0, 0, 0))), voxel_size_nm=found.voxel_size_nm, scores={})
@@ -79,8 +87,8 @@ def evaluate(  # noqa: PLR0913
         mask = None if ignore is None else open_segmentation(ignore, voxel_size_nm=voxel_size_nm)
         region = common_region(found, truth, box=box, ignore=mask, border=border)
         tolerance = _tolerance(region, boundary_nm)
-        compared = compare(region, kind=kind, tolerance=tolerance, progress=progress)
-        document = _document(region, compared, border, tolerance)
+        compared = compare(region, kind=kind, components=components, tolerance=tolerance, progress=progress)
+        document = _document(region, compared, border, tolerance).replace(components=components)
     if followed is not None:
         document = document.replace(skeletons=followed.facts, scores={**document.scores, **followed.scores})
     if json_file is not None:

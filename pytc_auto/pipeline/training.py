@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pytc_auto.errors import PlanError
-from pytc_auto.pipeline.device import device, memory_for_data
+from pytc_auto.pipeline.device import memory_for_data
+from pytc_auto.pipeline.held_out import WEIGHTS
 from pytc_auto.pipeline.init_from import start_from
 from pytc_auto.pipeline.memory_advice import memory_wanted
 from pytc_auto.pipeline.processes import end_unless_first, is_first, wait_for_all
 from pytc_auto.pipeline.runs import Run, find_run
 from pytc_auto.pipeline.side_by_side import check_devices, train_side_by_side
-from pytc_auto.pipeline.validation import HeldOut, Trial, best_of, mean_trials
+from pytc_auto.pipeline.tuning import model_scores, trials_of, tune
+from pytc_auto.pipeline.validation import HeldOut
 from pytc_auto.progress import Progress, silent
-from pytc_auto.schema.model import ModelScores
+from pytc_auto.report.search import search_picture
+from pytc_auto.report.training import add_training
+from pytc_auto.schema.model import DecoderChoice, ModelScores
 from pytc_auto.schema.plan import Plan
 from pytc_auto.training.flags import Flags
 
@@ -26,8 +30,8 @@ TUNING_SHARE = 0.15
 EXPORT_SHARE = 0.03
 """Share of what is left of it after the fold that is kept for the export."""
 ONE_DEVICE = Flags()
-WEIGHTS, REFITTED = "weights.safetensors", "refitted.safetensors"
-"""Of a fold: as they were scored, and after the refit."""
+REFITTED = "refitted.safetensors"
+"""Weights of a fold after the refit."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +155,11 @@ def train_fold(  # noqa: PLR0913
         fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline, flags=flags)
     if is_first():
         load_state(network, best_weights(fitted.checkpoint), fitted.checkpoint)
-        say("Tuning the decoder on held-out data")
-        trials = _tune(held_out, network, folder, progress)
         save_weights(network, folder / WEIGHTS)
-        _scores(plan, {number: trials}).save(folder / "scores.json")
+        say("Tuning the decoder on held-out data")
+        scores = model_scores(plan, {number: tune(held_out, network, folder, progress)})
+        search_picture(scores, folder / "decoder.png")
+        scores.save(folder / "scores.json")
     wait_for_all()
     return fitted.stopped_early
 
@@ -210,30 +215,6 @@ def _workers(flags: Flags) -> int:
     return max(1, min(8, (os.cpu_count() or 1) // 2 // flags.devices))
 
 
-def _tune(held_out: HeldOut, network: object, folder: Path, progress: Progress) -> list[Trial]:
-    """Every decoder of the grid on every held-out region; leaves a picture of the best."""
-    from pytc_auto.pipeline.pictures import validation_picture
-
-    regions, stored = [], []
-    for number in range(len(held_out.regions)):
-        stored.append(held_out.predict(network, number, device(), progress))
-        regions.append(held_out.trials(stored[-1], number, held_out.plan, progress))
-    trials = mean_trials(regions)
-    validation_picture(held_out, stored[0], best_of(trials), folder / "validation.png")
-    return trials
-
-
-def _scores(plan: Plan, folds: Mapping[int, Sequence[Trial]], *, refit: bool = False) -> ModelScores:
-    """The scores of the best trial over all folds, fold by fold, and the whole search."""
-    joined = mean_trials(list(folds.values()))
-    best = joined.index(best_of(joined))
-    search: list[dict[str, float | str]] = [
-        {"kind": t.choice.kind, **t.choice.parameters, "merit": t.merit, **t.scores} for t in joined
-    ]
-    fold_scores = {n: dict(t[best].scores) for n, t in folds.items()}
-    return ModelScores(metric=plan.decoder.metric, refit=refit, folds=fold_scores, search=search)
-
-
 def export(run: Run, plan: Plan) -> ModelScores:
     """Write the model folder from all folds that are trained; it is replaced whole.
 
@@ -242,34 +223,20 @@ def export(run: Run, plan: Plan) -> ModelScores:
     """
     import shutil
 
-    from pytc_auto.schema.model import DecoderChoice
-
     done = {n: run.fold(n) for n in range(plan.folds.count) if (run.fold(n) / "scores.json").is_file()}
-    folds = {n: _trials(ModelScores.load(folder / "scores.json"), plan) for n, folder in done.items()}
+    folds = {n: trials_of(ModelScores.load(folder / "scores.json")) for n, folder in done.items()}
     refit = len(done) == 1 and all((folder / REFITTED).is_file() for folder in done.values())
-    scores = _scores(plan, folds, refit=refit)
+    scores = model_scores(plan, folds, refit=refit)
     partial = run.folder / ".model.part"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     plan.save(partial / "plan.yaml")
     for number, folder in done.items():
         shutil.copyfile(folder / (REFITTED if refit else WEIGHTS), partial / f"fold_{number}.safetensors")
-    choice: DecoderChoice = best_of(mean_trials(list(folds.values()))).choice
-    choice.save(partial / "decoder.json")
+    chosen = scores.search[scores.chosen]
+    DecoderChoice(kind=chosen.kind, parameters=chosen.parameters).save(partial / "decoder.json")
     scores.save(partial / "scores.json")
     shutil.rmtree(run.model, ignore_errors=True)
     partial.replace(run.model)
+    add_training(run.report_file, scores, {n: folder / "metrics.csv" for n, folder in done.items()})
     return scores
-
-
-def _trials(scores: ModelScores, plan: Plan) -> list[Trial]:
-    """A fold's search as it was saved."""
-    from pytc_auto.schema.model import DecoderChoice
-
-    found = []
-    for row in scores.search:
-        parameters = {name: float(row[name]) for name in plan.decoder.grid if name in row}
-        numbers = {k: float(v) for k, v in row.items() if k not in {"kind", "merit", *parameters}}
-        choice = DecoderChoice.parse({"kind": row["kind"], "parameters": parameters}, "scores.json")
-        found.append(Trial(choice, float(row["merit"]), numbers))
-    return found

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from pytc_auto.data.folds import Region
 from pytc_auto.data.volumes import LabelledVolume
 from pytc_auto.decoding.decode import candidates, combinations
-from pytc_auto.evaluation.scores import figure_of_merit, score
+from pytc_auto.evaluation.scores import Kind, figure_of_merit, score
 from pytc_auto.inference.window import predict_box
 from pytc_auto.io.predictions import to_uint8
 from pytc_auto.pipeline.pictures import progress_picture
 from pytc_auto.progress import Progress, silent
+from pytc_auto.schema.heads import PolarityHead
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Decoder, InstanceLabels, Plan
 from pytc_auto.targets.labels import instances_in_crop
@@ -57,12 +58,18 @@ class HeldOut:
         return to_uint8(logits, self.plan.heads)
 
     def truth(self, number: int) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Labels of a region on the working grid, and where nothing is known."""
+        """Labels of a region on the working grid, and where nothing is known.
+
+        An object that the region cuts in pieces is several. The sides of synapses keep their ids, which tell the sides.
+        """
         region = self.regions[number]
         read = self.volumes[region.volume].read_labels(region.box)
         raw, unlabeled = read.labels_zyx, read.unlabeled_zyx
         if not isinstance(self.plan.labels, InstanceLabels):
             return raw, unlabeled | np.isin(raw, self.plan.labels.unlabeled)
+        if scored_as(self.plan) == "synapses":
+            background = np.isin(raw, [*self.plan.labels.background, *self.plan.labels.unlabeled])
+            return np.where(background, raw.dtype.type(0), raw), unlabeled | np.isin(raw, self.plan.labels.unlabeled)
         instances = instances_in_crop(raw, self.plan.labels)
         return instances.ids_zyx, unlabeled | instances.unlabeled_zyx
 
@@ -80,11 +87,11 @@ class HeldOut:
     ) -> Iterator[tuple[Trial, Array]]:
         """Every decoder of the plan's grid on one region, and what it makes of it, (Z, Y, X)."""
         truth, unlabeled = self.truth(number)
-        kind = "instances" if isinstance(plan.labels, InstanceLabels) else "classes"
+        kind = scored_as(plan)
         values = [] if isinstance(plan.labels, InstanceLabels) else list(plan.labels.values)
         ways, voxels = combinations(plan.decoder), truth.size
         for done, (choice, segmentation) in enumerate(candidates(stored_czyx, plan), 1):
-            scores = score(segmentation, truth, ignore_zyx=unlabeled, kind=kind, values=values)  # type: ignore[arg-type]
+            scores = score(segmentation, truth, ignore_zyx=unlabeled, kind=kind, values=values)
             progress(f"decoding held-out region {number} in {ways} ways", done * voxels, ways * voxels)
             yield Trial(choice, figure_of_merit(scores, plan.decoder.metric), scores), segmentation
 
@@ -94,6 +101,13 @@ class HeldOut:
         best, segmentation = max(self.decoded(stored, number, coarse(self.plan)), key=lambda pair: pair[0].merit)
         scores = {"score": best.merit, **{k: v for k, v in best.scores.items() if math.isfinite(v)}}
         return Validated(scores, progress_picture(self, number, stored, segmentation) if number == 0 else None)
+
+
+def scored_as(plan: Plan) -> Kind:
+    """What the scores take a plan's labels for."""
+    if not isinstance(plan.labels, InstanceLabels):
+        return "classes"
+    return "synapses" if any(isinstance(head, PolarityHead) for head in plan.heads) else "instances"
 
 
 def coarse(plan: Plan) -> Plan:

@@ -125,15 +125,25 @@ def _section_figure(axis: str, y: str) -> tuple[Any, Any]:
 
 
 def _figure(x: str, y: str) -> tuple[Any, Any]:
+    figure = empty_figure(INCHES)
+    axes = figure.add_subplot()
+    style(axes, x, y)
+    return figure, axes
+
+
+def empty_figure(inches: tuple[float, float]) -> Any:
+    """A figure that lays out what is put into it."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=INCHES, layout="constrained")
-    axes = figure.add_subplot()
+    return Figure(figsize=inches, layout="constrained")
+
+
+def style(axes: Any, x: str, y: str) -> None:
+    """What all charts have in common; ``x`` and ``y`` name the axes."""
     axes.set_xlabel(x, fontsize=10)
     axes.set_ylabel(y, fontsize=10)
     axes.tick_params(labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def svg(figure: Any) -> str:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, model_validator
 
-from pytc_auto.schema.document import Document
+from pytc_auto.schema.document import Document, Part
+
+DecoderKind = Literal["agglomerate", "mutex", "seeded", "argmax", "polarity"]
 
 
 class DecoderChoice(Document):
     """The decoder and the parameters that did best on validation data."""
 
     format_version: Literal[1] = 1
-    kind: Literal["agglomerate", "mutex", "seeded", "argmax", "polarity"]
+    kind: DecoderKind
     parameters: dict[str, float]
+
+
+class TriedDecoder(Part):
+    """A decoder of the plan's grid, and how it did on validation data."""
+
+    kind: DecoderKind
+    parameters: dict[str, float]
+    merit: float = Field(description="by the plan's metric, higher is better")
+    scores: dict[str, float]
 
 
 class ModelScores(Document):
@@ -24,4 +35,11 @@ class ModelScores(Document):
     metric: str
     refit: bool = Field(description="whether the exported weights learned from the held-out data after these scores were taken")
     folds: dict[int, dict[str, float]]
-    search: list[dict[str, float | str]]
+    search: list[TriedDecoder] = Field(min_length=1, description="mean over the folds, in the order in which they were tried")
+    chosen: NonNegativeInt = Field(description="the row of the search that is exported, from 0")
+
+    @model_validator(mode="after")
+    def _chosen_was_tried(self) -> Self:
+        if self.chosen >= len(self.search):
+            raise ValueError(f"chosen is row {self.chosen}, but search has {len(self.search)} rows, counted from 0")
+        return self

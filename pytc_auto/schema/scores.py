@@ -38,7 +38,8 @@ class Evaluation(Document):
     segmentation: ComparedVolume
     labels: ComparedVolume | None = None
     ignore: ComparedVolume | None = Field(None, description="a mask; its voxels that are not 0 do not count")
-    kind: Literal["instances", "classes"] | None = None
+    kind: Literal["instances", "classes", "synapses"] | None = None
+    components: bool = Field(False, description="whether pieces of an id of the labels that do not touch in the box are objects")
     background: str | None = Field(None, description="what is done with 0")
     box: ComparedBox | None = Field(None, description="what was compared, the border already taken off")
     border: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] | None = Field(

@@ -55,12 +55,21 @@ def test_labels_that_tell_an_offset_lie_in_a_volume_that_tells_none():
         common_region(part((0, 0, 0), (5, 8, 9), offset=False), part((3, 2, 1), (7, 8, 9), name="truth.h5"))
 
 
+def test_a_part_that_tells_an_offset_lies_in_labels_that_tell_none():
+    truth = part((0, 0, 0), (12, 13, 14), offset=False, name="truth.h5")
+    region = common_region(part((3, 2, 1), (7, 8, 9)), truth, box=Box((4, 2, 3), (7, 8, 9)))
+    np.testing.assert_array_equal(same_voxels(region), WORLD[4:7, 2:8, 3:9])
+    short = part((0, 0, 0), (6, 8, 9), offset=False, name="truth.h5")
+    with pytest.raises(DataError, match=r"part\.h5: has shape \[4, 6, 8\], but truth\.h5 has \[6, 8, 9\].*attribute offset"):
+        common_region(part((3, 2, 1), (7, 8, 9)), short)
+
+
 def test_without_offsets_the_shapes_must_agree():
     told, untold = part((3, 2, 1), (7, 8, 9)), part((3, 2, 1), (7, 8, 9), offset=False)
     for pair in ((untold, untold), (told, untold), (untold, told)):
         assert common_region(*pair).box == Box.of_shape((4, 6, 8))
         np.testing.assert_array_equal(same_voxels(common_region(*pair)), WORLD[3:7, 2:8, 1:9])
-    for small in (part((0, 0, 0), (4, 6, 7), offset=False), part((0, 0, 0), (4, 6, 7))):
+    for small in (part((0, 0, 0), (4, 6, 7), offset=False), part((0, 0, 2), (4, 6, 9))):
         with pytest.raises(DataError, match=r"has shape \[4, 6, 7\], but part\.h5 has \[4, 6, 8\]"):
             common_region(small, untold)
 
