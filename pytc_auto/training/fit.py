@@ -25,6 +25,7 @@ from pytc_auto.training.averaging import averaging
 from pytc_auto.training.checkpoints import WholeCheckpoints, room_wanted
 from pytc_auto.training.finite import SkipNonFinite
 from pytc_auto.training.flags import Flags
+from pytc_auto.training.last_interval import ValidateLastInterval
 from pytc_auto.training.loggers import close, loggers
 from pytc_auto.training.module import ConnectomicsModule, Validate
 from pytc_auto.training.pictures import KeepPictures
@@ -110,6 +111,7 @@ def _callbacks(plan: Plan, folder: Path, last: Path, *, validated: bool) -> list
     callbacks = [finite, *([average] if average else []), StopOnSignal(last), StopWithParent(), LearningRateMonitor("step")]
     callbacks.append(StepProgress(plan.sampling.steps))
     if validated:
+        callbacks.append(ValidateLastInterval(plan))
         watched: dict[str, Any] = {"monitor": "validation/score", "mode": "max"}
         if plan.sampling.patience is not None:
             callbacks.append(EarlyStopping(**watched, patience=plan.sampling.patience, check_finite=False))
