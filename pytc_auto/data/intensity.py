@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pytc_auto.errors import DataError
+from pytc_auto.geometry import Box, blocks
+from pytc_auto.io.volume import Array, Volume
 from pytc_auto.schema.plan import Intensity
+
+EPSILON = 1e-6
+"""What v1 added to the range of a volume, lest it be 0."""
+_BLOCK = (32, 512, 512)
 
 
 def normalize(image: npt.NDArray[Any], intensity: Intensity) -> npt.NDArray[np.float32]:
@@ -23,3 +30,47 @@ def normalize(image: npt.NDArray[Any], intensity: Intensity) -> npt.NDArray[np.f
     subtract, divide = intensity.scale
     clipped = np.clip(image.astype(np.float32), *intensity.clip)
     return (clipped - np.float32(subtract)) * np.float32(1 / divide)
+
+
+def as_bytes(volume: Volume, intensity: Intensity) -> Volume:
+    """The volume, its values spread over 0 … 255 where the plan says so and they are no bytes already."""
+    return volume if intensity.range == "stored" or volume.dtype == np.uint8 else SpreadVolume(volume)
+
+
+class SpreadVolume(Volume):
+    """A volume as bytes: 0 for its least value, 255 (or one less, by v1's rounding down) for its greatest. They are read once."""
+
+    def __init__(self, volume: Volume) -> None:
+        self.volume = volume
+        self.source = volume.source
+        self.shape = volume.shape
+        self.dtype = np.dtype(np.uint8)
+        self.voxel_size_nm = volume.voxel_size_nm
+        self.offset_nm = volume.offset_nm
+        self.chunks = volume.chunks
+        self.random_access = volume.random_access
+        self._range: tuple[Any, Any] | None = None
+
+    def _read(self, box: Box) -> Array:
+        if self._range is None:
+            self._range = self._least_and_greatest()
+        least, greatest = self._range
+        shares = (_exact(self.volume.read(box)) - least) / float(greatest - least + EPSILON)
+        return (shares * 255).astype(np.uint8)
+
+    def _least_and_greatest(self) -> tuple[Any, Any]:
+        """Over all voxels.
+
+        Raises:
+            DataError: A value is NaN or infinite.
+        """
+        parts = (_exact(self.volume.read(box)) for box in blocks(self.box, _BLOCK))
+        ends = [(part.min(), part.max()) for part in parts]
+        if not np.isfinite(ends).all():
+            raise DataError(f"{self.source}: NaN or infinite gray values. Replace them, for example by the mean.")
+        return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _exact(values: Array) -> Array:
+    """Floats as they are, other numbers as float64, in which differences do not run over."""
+    return values if values.dtype.kind == "f" else values.astype(np.float64)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pytc_auto.decoding.agglomerate import merges
 from pytc_auto.decoding.argmax import class_values
+from pytc_auto.decoding.components import foreground_components
 from pytc_auto.decoding.mutex import mutex_segments
 from pytc_auto.decoding.polarity import synapse_sides
 from pytc_auto.decoding.regions import RegionGraph, absorb_small, region_graph
@@ -22,7 +23,7 @@ from pytc_auto.decoding.watershed import fragments_from_affinities, interior
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import AXES, Zyx
 from pytc_auto.io.predictions import channel_slices, probabilities
-from pytc_auto.schema.heads import DistanceHead
+from pytc_auto.schema.heads import DistanceHead, FlowHead
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Decoder, Plan
 
@@ -126,7 +127,7 @@ def _head(stored_czyx: Stored, plan: Plan, kind: HeadKind, decoder: str) -> Floa
     """Probabilities of the channels of one head."""
     for head, channels in zip(plan.heads, channel_slices(plan.heads), strict=True):
         if head.kind == kind:
-            return probabilities(stored_czyx[channels], [head])
+            return probabilities(stored_czyx[channels], [head], plan.inference.logit_scale)
     heads = ", ".join(head.kind for head in plan.heads)
     raise PlanError(f"{plan.name}: decoder {decoder} needs a head of kind {kind}, the plan has {heads}. Choose another decoder.")
 
@@ -210,8 +211,18 @@ def _distance(stored_czyx: Stored, plan: Plan) -> Float32 | None:
     """The first distance head's values; None without one."""
     for head, channels in zip(plan.heads, channel_slices(plan.heads), strict=True):
         if isinstance(head, DistanceHead):
-            return probabilities(stored_czyx[channels], [head])[0]
+            return probabilities(stored_czyx[channels], [head], plan.inference.logit_scale)[0]
     return None
+
+
+def _components(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
+    heads = list(zip(plan.heads, channel_slices(plan.heads), strict=True))
+    head, channels = next((pair for pair in heads if pair[0].kind == "foreground"), heads[0])
+    first = probabilities(stored_czyx[channels], [head], plan.inference.logit_scale)[0]
+    inside = (1 + first) / 2 if isinstance(head, DistanceHead | FlowHead) else first
+    for threshold in grid["threshold"]:
+        for min_size, found in foreground_components(inside, threshold, grid["min_size"]):
+            yield {"threshold": threshold, "min_size": min_size}, found
 
 
 def _argmax(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
@@ -234,6 +245,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "agglomerate": Kind({"threshold": 0.5, "min_size": 0, "foreground_threshold": 0}, _agglomerate),
         "mutex": Kind({"bias": 0.5, "min_size": 0, "foreground_threshold": 0}, _mutex),
         "seeded": Kind({"seed_threshold": 0.5, "foreground_threshold": 0.5, "distance_threshold": 0, "min_size": 0}, _seeded),
+        "components": Kind({"threshold": 0.5, "min_size": 0}, _components),
         "argmax": Kind({"min_size": 0}, _argmax),
         "polarity": Kind({"threshold": 0.5, "gap_nm": 0, "min_size": 0}, _polarity),
     }

@@ -11,8 +11,9 @@ import numpy as np
 from pytc_auto.errors import OutputError
 from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, blocks
-from pytc_auto.inference.window import Logits, Predictor, Progress
-from pytc_auto.io.predictions import UNSEEN, to_uint8
+from pytc_auto.inference.predict import AnyPredictor, stored
+from pytc_auto.inference.window import Logits, Progress
+from pytc_auto.io.predictions import UNSEEN
 from pytc_auto.io.volume import Volume
 
 
@@ -81,7 +82,7 @@ class BlockLedger:
 
 
 def predict_volume(  # noqa: PLR0913
-    predictors: Sequence[Predictor],
+    predictors: Sequence[AnyPredictor],
     image: Volume,
     array_czyx: Writable,
     *,
@@ -115,14 +116,14 @@ def predict_volume(  # noqa: PLR0913
                 logits_czyx = mean_logits(predictors, image, box, _part_of(progress, finished, box.size, part.size))
                 logits_czyx[:, ~inside_zyx] = UNSEEN
                 if (logits_czyx[0] != UNSEEN).any():
-                    _store(array_czyx, box.relative_to(part.start), to_uint8(logits_czyx, plan.heads), ledger.folder)
+                    _store(array_czyx, box.relative_to(part.start), stored(logits_czyx, plan), ledger.folder)
             ledger.mark(box)
         finished += box.size
         if progress:
             progress(finished / part.size)
 
 
-def mean_logits(predictors: Sequence[Predictor], image: Volume, box: Box, progress: Progress | None = None) -> Logits:
+def mean_logits(predictors: Sequence[AnyPredictor], image: Volume, box: Box, progress: Progress | None = None) -> Logits:
     """Logits of a box, (C, Z, Y, X), averaged over all networks of several models, each with its own plan.
 
     ``UNSEEN`` where one of the models sees nothing.

@@ -28,46 +28,15 @@ from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.predictions import UNSEEN
 from pytc_auto.io.volume import Array, Volume, read_reflected
 from pytc_auto.models.precision import autocast
-from pytc_auto.schema.plan import Plan
+from pytc_auto.schema.plan import Inference, Plan
 
 Progress = Callable[[float], None]
 Logits = npt.NDArray[np.float32]
 
 
-def predict_box(  # noqa: PLR0913
-    networks: Sequence[nn.Module],
-    image: Volume,
-    plan: Plan,
-    box: Box,
-    *,
-    device: str = "cpu",
-    symmetries: int | None = None,
-    progress: Progress | None = None,
-) -> Logits:
-    """Predict one box; for many boxes of one volume make a ``Predictor`` once.
-
-    Args:
-        networks: Members of an ensemble; their logits are averaged. They are moved to ``device``.
-        image: Gray values on the working grid, not normalized.
-        plan: Patch, overlap, intensity, precision, heads.
-        box: Inside the image.
-        device: As torch names it.
-        symmetries: Predictions averaged per patch; the plan's number if None.
-        progress: Told the share of the patches that is done, after each.
-
-    Returns:
-        (C, Z, Y, X) logits of the box, float32, all heads in order. The same for a voxel whatever the box. A patch in which
-        the image is constant (padding, for example) is not computed; a voxel that only such patches cover is ``UNSEEN``.
-
-    Raises:
-        DataError: The image has values that are not finite, or is damaged.
-        ModelError: The network gave values that are not finite.
-    """
-    return Predictor(networks, plan, device=device, symmetries=symmetries).predict(image, box, progress)
-
-
 def patches_meeting(shape: Zyx, plan: Plan, box: Box) -> list[Box]:
     """Those patches of the volume's ``geometry.patch_grid`` that meet a box, in its order; the rest is never listed."""
+    assert isinstance(plan.inference, Inference)
     axes = []
     for extent, patch, start, stop in zip(shape, plan.patch, box.start, box.stop, strict=True):
         step = max(1, round(patch * (1 - plan.inference.overlap)))
@@ -121,7 +90,7 @@ class Predictor:
         gray_zyx = read_reflected(image, region)
         shown = [patch for patch in patches if _varies(gray_zyx[patch.relative_to(region.start).slices])]
         region_zyx = self._normalized(gray_zyx, image.source, region)
-        with _evaluating(self.networks), torch.inference_mode(), autocast(self.plan.precision, self.device):
+        with evaluating(self.networks), torch.inference_mode(), autocast(self.plan.precision, self.device):
             logits_czyx = self._blend(region_zyx, region.start, shown, box, progress)
         if not np.isfinite(logits_czyx).all():
             raise ModelError(
@@ -178,7 +147,7 @@ def _channels_last(patch_nczyx: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def _evaluating(networks: Sequence[nn.Module]) -> Iterator[None]:
+def evaluating(networks: Sequence[nn.Module]) -> Iterator[None]:
     """Networks in evaluation; afterwards each module is as it was."""
     before = [(module, module.training) for network in networks for module in network.modules()]
     for network in networks:

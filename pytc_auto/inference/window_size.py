@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from pytc_auto.geometry import Zyx, zyx
-from pytc_auto.schema.plan import Plan
+from pytc_auto.schema.plan import Inference, Plan
 
 
 def window_plan(plan: Plan, shape: Zyx) -> Plan:
@@ -21,6 +21,7 @@ def window_plan(plan: Plan, shape: Zyx) -> Plan:
         plan: Patch, network, and how many patches a window is long.
         shape: Of the volume, on the working grid.
     """
+    assert isinstance(plan.inference, Inference)
     if plan.network.one_extent:
         return plan
     divisor = plan.network.divisor

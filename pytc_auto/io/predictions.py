@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead, Head
+from pytc_auto.schema.plan import Inference
 
 Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]
 
-LOGIT_SCALE = 0.2
-"""Sigmoid heads store 255 sigmoid(0.2 logit), so that thresholds stay tunable where the network is sure."""
+LOGIT_SCALE = Inference.logit_scale
 
 UNSEEN = -1e4
 """The logit, in every channel, of a voxel that was not predicted; it is stored as 0 in every channel."""
@@ -50,14 +51,23 @@ def to_uint8(logits_czyx: Float32, heads: Sequence[Head]) -> UInt8:
     return stored
 
 
-def probabilities(stored_czyx: UInt8, heads: Sequence[Head]) -> Float32:
+def shares_to_uint8(shares_czyx: Float32) -> UInt8:
+    """Values from 0 to 1 as PyTorch Connectomics v1 stored them: the whole part of 255 times the value.
+
+    Larger values become 255 (v1 let them run over, from 256 to 0), smaller ones 0.
+    """
+    return np.clip(shares_czyx * np.float32(255), 0, 255).astype(np.uint8)
+
+
+def probabilities(stored_czyx: UInt8, heads: Sequence[Head], logit_scale: float = LOGIT_SCALE) -> Float32:
     """Stored predictions as probabilities: the sigmoid (classes: softmax) of the logits, as near as a byte holds them.
 
     Distances and flow are no probabilities; they are the tanh of the logits.
 
     Args:
-        stored_czyx: (C, Z, Y, X), from ``to_uint8``.
+        stored_czyx: (C, Z, Y, X), from ``to_uint8``; with a scale of 1 from ``shares_to_uint8``.
         heads: A plan's heads.
+        logit_scale: With which sigmoid heads were stored, the plan's ``inference.logit_scale``.
 
     Returns:
         (C, Z, Y, X), 0 to 1; distances and flow: -1 to 1.
@@ -67,7 +77,7 @@ def probabilities(stored_czyx: UInt8, heads: Sequence[Head]) -> Float32:
     """
     read = np.empty(stored_czyx.shape, np.float32)
     for head, channels in _parts(heads, len(stored_czyx)):
-        np.take(_table(head), stored_czyx[channels], out=read[channels])
+        np.take(_table(head, logit_scale), stored_czyx[channels], out=read[channels])
     return read
 
 
@@ -89,21 +99,21 @@ def _sigmoid(logits: Float32) -> Float32:
     return shares.astype(np.float32, copy=False)
 
 
-def _table(head: Head) -> Float32:
+def _table(head: Head, logit_scale: float) -> Float32:
     """The value that each stored byte stands for."""
     if isinstance(head, ClassHead):
         return _CLASSES
-    return _SIGNED if isinstance(head, DistanceHead | FlowHead) else _BINARY
+    return _SIGNED if isinstance(head, DistanceHead | FlowHead) else _binary_table(logit_scale)
 
 
-def _binary_table() -> Float32:
+@cache
+def _binary_table(logit_scale: float) -> Float32:
     """Probability for each stored byte of a sigmoid head; 0 and 255 stand for half a step inside."""
     share = np.clip(np.arange(256), 0.5, 254.5) / 255
-    logits = np.log(share / (1 - share)) / LOGIT_SCALE
+    logits = np.log(share / (1 - share)) / logit_scale
     table: Float32 = (1 / (1 + np.exp(-logits))).astype(np.float32)
     return table
 
 
-_BINARY = _binary_table()
 _CLASSES: Float32 = (np.arange(256) / 255).astype(np.float32)
 _SIGNED: Float32 = (np.arange(256) / 127.5 - 1).astype(np.float32)

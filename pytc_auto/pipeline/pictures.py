@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 def prediction_view(stored_cyx: npt.NDArray[np.uint8], plan: Plan) -> Array:
     """One section of a prediction for a person to see: the first three channels as colors, the classes, or one channel."""
-    values = probabilities(stored_cyx[:, None], plan.heads)[:, 0]
+    values = probabilities(stored_cyx[:, None], plan.heads, plan.inference.logit_scale)[:, 0]
     if isinstance(plan.heads[0], ClassHead):
         return colors(values.argmax(0))
     if isinstance(plan.heads[0], DistanceHead | FlowHead):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from pytc_auto.geometry import Box
-from pytc_auto.io.predictions import LOGIT_SCALE
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.segmentation_job import STATE, Job
 from pytc_auto.progress import Progress
@@ -30,7 +29,11 @@ def predict_step(job: Job, source: Volume, progress: Progress) -> tuple[Any, Box
             dtype="uint8",
             voxel_size_nm=image.voxel_size_nm or plan.working_voxel_size_nm,
             translation_nm=job.translation_nm(fine_box(part, plan.working_scale, source.shape).start, plan.working_scale),
-            attributes={**job.attributes, "heads": [head.model_dump() for head in plan.heads], "logit_scale": LOGIT_SCALE},
+            attributes={
+                **job.attributes,
+                "heads": [head.model_dump() for head in plan.heads],
+                "logit_scale": plan.inference.logit_scale,
+            },
         )
     predictions = open_level(target, writable=True)
     predict_volume(

@@ -20,7 +20,7 @@ from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.plan import Plan
 
 if TYPE_CHECKING:
-    from pytc_auto.inference.window import Predictor
+    from pytc_auto.inference.predict import AnyPredictor
 
 SEGMENTATION = "segmentation"
 STATE = ".pytc"
@@ -75,12 +75,12 @@ class Setting:
         return self.models[0].plan
 
     @cached_property
-    def predictors(self) -> list[Predictor]:
+    def predictors(self) -> list[AnyPredictor]:
         """The networks of each model, loaded when they are first needed."""
-        from pytc_auto.inference.window import Predictor
+        from pytc_auto.inference.predict import predictor
 
         models = zip(self.models, self.symmetries, strict=True)
-        return [Predictor(model.networks(), model.plan, device=device(), symmetries=count) for model, count in models]
+        return [predictor(model.networks(), model.plan, device=device(), symmetries=count) for model, count in models]
 
 
 @dataclass(frozen=True)

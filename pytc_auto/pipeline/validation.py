@@ -14,8 +14,7 @@ from pytc_auto.data.folds import Region
 from pytc_auto.data.volumes import LabelledVolume
 from pytc_auto.decoding.decode import candidates, combinations
 from pytc_auto.evaluation.scores import Kind, figure_of_merit, score
-from pytc_auto.inference.window import predict_box
-from pytc_auto.io.predictions import to_uint8
+from pytc_auto.inference.predict import predict_box, stored
 from pytc_auto.pipeline.pictures import progress_picture
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.heads import PolarityHead
@@ -54,8 +53,8 @@ class HeldOut:
         def watch(share: float) -> None:
             progress(f"predicting held-out region {number}", share * region.box.size, region.box.size)
 
-        logits = predict_box([network], self.volumes[region.volume].image, self.plan, region.box, device=device, progress=watch)
-        return to_uint8(logits, self.plan.heads)
+        values = predict_box([network], self.volumes[region.volume].image, self.plan, region.box, device=device, progress=watch)
+        return stored(values, self.plan)
 
     def truth(self, number: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         """Labels of a region on the working grid, and where nothing is known.

@@ -10,6 +10,7 @@ from pytc_auto.schema.network import LEAST_SUPERVISED
 
 if TYPE_CHECKING:
     from pytc_auto.schema.heads import Head
+    from pytc_auto.schema.inference_v1 import V1Inference
     from pytc_auto.schema.network import Network
     from pytc_auto.schema.plan import Decoder, Inference, Labels, Why
 
@@ -19,6 +20,7 @@ DECODES: Mapping[str, frozenset[str]] = {
     "seeded": frozenset({"foreground", "boundary"}),
     "argmax": frozenset({"classes"}),
     "polarity": frozenset({"polarity"}),
+    "components": frozenset({"foreground"}),
 }
 """The heads that each kind of decoder reads."""
 DISTANCES = frozenset({"signed_distance", "skeleton_distance"})
@@ -60,8 +62,8 @@ def _patch(patch: Zyx, network: Network | None, heads: list[Head] | None) -> Ite
                 yield f"{where}: offset {list(offset)} reaches outside the patch {list(patch)}, or nowhere. Use a step within it"
 
 
-def _network(network: Network, patch: Zyx | None, inference: Inference | None) -> Iterator[str]:
-    if inference is not None and inference.window > 1 and network.one_extent:
+def _network(network: Network, patch: Zyx | None, inference: Inference | V1Inference | None) -> Iterator[str]:
+    if inference is not None and inference.blending == "gaussian" and inference.window > 1 and network.one_extent:
         told = f"{network.kind} knows windows of its patch only, window is {inference.window}"
         yield f"inference.window: {told}. Use 1, or another network.kind"
     if patch is not None and network.deep_supervision and not network.supervised(patch):

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from pytc_auto.schema.document import Document, Part
 
-DecoderKind = Literal["agglomerate", "mutex", "seeded", "argmax", "polarity"]
+DecoderKind = Literal["agglomerate", "mutex", "seeded", "argmax", "polarity", "components"]
 
 
 class DecoderChoice(Document):

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from pytc_auto.geometry import Symmetry, Zyx, cutting_axis, symmetry_group, zyx
 from pytc_auto.schema.agreement import disagreements
@@ -13,6 +22,7 @@ from pytc_auto.schema.augmentation import Augmentation, Probability
 from pytc_auto.schema.dataset import PositiveZyx, Task, VoxelSize
 from pytc_auto.schema.document import Document, Part
 from pytc_auto.schema.heads import Head, ShapeHead
+from pytc_auto.schema.inference_v1 import V1Inference
 from pytc_auto.schema.network_v1 import AnyNetwork
 
 Precision = Literal["bf16", "fp16", "fp32"]
@@ -60,6 +70,14 @@ class Intensity(Part):
 
     clip: tuple[float, float]
     scale: tuple[float, PositiveFloat] = Field(description="subtract, divide")
+    range: Literal["stored", "volume"] = Field(
+        "stored",
+        description="volume: values that are no bytes are first spread over 0 … 255, by each volume's least and greatest",
+    )
+
+    @model_serializer(mode="wrap")
+    def _stored_is_not_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if (name, value) != ("range", "stored")}
 
     @model_validator(mode="after")
     def _clip_has_width(self) -> Self:
@@ -132,6 +150,9 @@ Folds = Annotated[SlabFolds | VolumeFolds, Field(discriminator="kind")]
 class Inference(Part):
     """How a volume is predicted."""
 
+    logit_scale: ClassVar[float] = 0.2
+    """Sigmoid heads store 255 sigmoid(0.2 logit), so that thresholds stay tunable where the network is sure."""
+
     overlap: Annotated[float, Field(ge=0, le=0.75)]
     blending: Literal["gaussian"]
     symmetries: PositiveInt = Field(description="predictions averaged per patch")
@@ -142,7 +163,7 @@ class Inference(Part):
 class Decoder(Part):
     """Prediction to segmentation. Each kind's parameters are chosen from the grid on validation data by the metric."""
 
-    kinds: list[Literal["agglomerate", "mutex", "seeded", "argmax", "polarity"]] = Field(min_length=1)
+    kinds: list[Literal["agglomerate", "mutex", "seeded", "argmax", "polarity", "components"]] = Field(min_length=1)
     grid: dict[str, list[float]]
     metric: Literal["voi", "dice", "ap"]
 
@@ -181,7 +202,7 @@ class Plan(Document):
     augmentation: Augmentation
     optimizer: Optimizer
     folds: Folds
-    inference: Inference
+    inference: Annotated[Inference | V1Inference, Field(discriminator="blending")]
     decoder: Decoder
     memory: Memory
     why: dict[str, Why]

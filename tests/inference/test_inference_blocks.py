@@ -7,9 +7,9 @@ import zarr
 
 from pytc_auto.errors import OutputError
 from pytc_auto.geometry import Box, blocks, patch_grid
-from pytc_auto.inference import blocks as module
 from pytc_auto.inference.blocks import BlockLedger, mean_logits, predict_volume
-from pytc_auto.inference.window import Predictor, predict_box
+from pytc_auto.inference.predict import predict_box
+from pytc_auto.inference.window import Predictor
 from pytc_auto.io.predictions import UNSEEN, to_uint8
 from pytc_auto.io.volume import ArrayVolume
 from pytc_auto.models.build import build_network
@@ -60,13 +60,13 @@ class Filling:
 @pytest.fixture
 def predicted(monkeypatch):
     """The boxes that were computed."""
-    seen, plain = [], module.Predictor.predict
+    seen, plain = [], Predictor.predict
 
     def predict(self, image, box, progress=None):
         seen.append(box)
         return plain(self, image, box, progress)
 
-    monkeypatch.setattr(module.Predictor, "predict", predict)
+    monkeypatch.setattr(Predictor, "predict", predict)
     return seen
 
 
@@ -109,7 +109,7 @@ def test_an_interruption_leaves_no_mark(tmp_path, plan, predictors, image, monke
     def stop(self, image, box, progress=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.Predictor, "predict", stop)
+    monkeypatch.setattr(Predictor, "predict", stop)
     ledger = BlockLedger(tmp_path, "a")
     with pytest.raises(KeyboardInterrupt):
         predict_volume(predictors, image, a_store(tmp_path, plan), ledger=ledger)

@@ -6,7 +6,8 @@ from pytc_auto.data.intensity import normalize
 from pytc_auto.errors import DataError, ModelError
 from pytc_auto.geometry import Box, blocks, patch_grid
 from pytc_auto.inference.gaussian import gaussian_weights
-from pytc_auto.inference.window import patches_meeting, predict_box
+from pytc_auto.inference.predict import predict_box
+from pytc_auto.inference.window import patches_meeting
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.predictions import to_uint8
 from pytc_auto.io.volume import ArrayVolume

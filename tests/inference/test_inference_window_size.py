@@ -4,7 +4,7 @@ import torch
 from samples import FOREGROUND, UNET
 
 from pytc_auto.geometry import Box
-from pytc_auto.inference.window import predict_box
+from pytc_auto.inference.predict import predict_box
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.volume import ArrayVolume
 

@@ -11,7 +11,6 @@ import pytc_auto
 from pytc_auto.cli import main
 from pytc_auto.data.folds import divide
 from pytc_auto.data.volumes import open_volumes, whole_regions
-from pytc_auto.pipeline.runs import Run
 from pytc_auto.schema.plan import Plan
 
 SHAPE = (30, 42, 150)

@@ -79,7 +79,8 @@ def without_kind(path):
 def test_a_value_of_a_wrong_type_is_refused_with_its_path(name, path):
     lines = refused(changed(RAW[name], path, put({"not": "a value"})))
     assert any(
-        without_kind(path) <= set(line.split(": ")[1].split(".")) | {path[-1] if path[-1] == "kind" else ""} for line in lines
+        without_kind(path) <= set(line.split(": ")[1].split(".")) | {path[-1] if path[-1] in ("kind", "blending") else ""}
+        for line in lines
     ), lines
     assert all(line.startswith("plan.yaml: ") and ("(got " in line or ". " in line or "Add it" in line) for line in lines), lines
 

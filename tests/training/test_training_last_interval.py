@@ -7,9 +7,7 @@ from pytc_auto.training.fit import fit
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize(("steps", "every", "after"), [(7, 3, [3, 6, 7]), (5, 4, [4, 5]), (2, 3, [2]), (4, 2, [2, 4])])
-def test_the_last_interval_is_validated_however_short(
-    plan, network, data, watched, tmp_path, steps, every, after, accumulate
-):
+def test_the_last_interval_is_validated_however_short(plan, network, data, watched, tmp_path, steps, every, after, accumulate):
     made = plan(sampling={"batch": 1, "steps": steps, "validate_every": every, "accumulate": accumulate})
     rising = watched([0.1 * (i + 1) for i in range(len(after))])
     fitted = fit(made, network(made), data(made), tmp_path, validate=rising)
