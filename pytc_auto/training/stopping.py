@@ -15,7 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
-from pytc_auto.training.parent import end_with_parent
+from pytc_auto.executors.parent import end_with_parent
 
 REQUEUE = signal.SIGUSR1
 """What SLURM is asked to send before a job's time is over: sbatch --signal=USR1@120."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def test_a_process_ends_with_its_parent():
     child = (
-        "import time; from pytc_auto.training.parent import end_with_parent; end_with_parent(); "
+        "import time; from pytc_auto.executors.parent import end_with_parent; end_with_parent(); "
         "print(__import__('os').getpid(), flush=True); time.sleep(60)"
     )
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
