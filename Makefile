@@ -12,8 +12,10 @@ demo: install
 	rm -rf demo
 	$(BIN)/pytc demo --out demo
 
+# A process for each core, each test file in one of them; a thread each, as they would wait for one another.
+test: export OMP_NUM_THREADS := 1
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
