@@ -9,6 +9,7 @@ from types import MappingProxyType
 from pytc_auto.geometry import Zyx
 from pytc_auto.planning.layer import Layer, stage_voxels
 from pytc_auto.planning.layers_monai import dints, segresnet, swin_unetr, unetr
+from pytc_auto.planning.layers_v1 import v1_fpn, v1_unet
 from pytc_auto.schema.network import Network
 
 
@@ -99,5 +100,10 @@ LAYERS: Mapping[str, Callable[[Network, Zyx, int], Iterator[Layer]]] = MappingPr
         "swin_unetr": swin_unetr,
         "unetr": unetr,
         "dints": dints,
+        "v1_unet_3d": v1_unet,
+        "v1_unet_plus_3d": v1_unet,
+        "v1_unet_2d": v1_unet,
+        "v1_unet_plus_2d": v1_unet,
+        "v1_fpn_3d": v1_fpn,
     }
 )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Zyx, ZyxFloat, zyx
 from pytc_auto.planning.by_hand import ByHand
+from pytc_auto.planning.network_v1 import plan_v1
 from pytc_auto.planning.topology import Topology, choose_topology, halving_topology
 from pytc_auto.schema.document import check_field
 from pytc_auto.schema.network import TRAITS, Network
@@ -68,7 +69,9 @@ def kinds(machine: Machine, by_hand: ByHand) -> list[str]:
     """
     given = by_hand.get("network", "kind")
     if given is not None:
-        return [check_field(Network, "kind", given, "override: network")]
+        if given not in TRAITS:
+            raise PlanError(f"override: network.kind: there is no kind {given!r}. Known: {', '.join(TRAITS)}.")
+        return [given]
     if machine.device == "cpu":
         return ["unet"]
     widest = max((step for stride in _strides(by_hand) or () for step in stride), default=1)
@@ -83,7 +86,7 @@ def fitting(kind: str, voxel_size_nm: ZyxFloat, patches: Sequence[Zyx], by_hand:
         PlanError: There are none, or the voxels are anisotropic and the kind is not.
     """
     traits = TRAITS[kind]
-    able = ", ".join(name for name, other in TRAITS.items() if other.anisotropic)
+    able = ", ".join(name for name, other in TRAITS.items() if other.anisotropic and not other.cut_along_z)
     ratio = max(voxel_size_nm) / min(voxel_size_nm)
     if not traits.anisotropic and ratio >= ANISOTROPIC_FROM and by_hand.get("network", "strides") is None:
         size = " x ".join(f"{s:g}" for s in voxel_size_nm)
@@ -91,6 +94,8 @@ def fitting(kind: str, voxel_size_nm: ZyxFloat, patches: Sequence[Zyx], by_hand:
             f"override: network.kind: {kind} halves all axes alike, but voxels of {size} nm (z, y, x) are {ratio:.1f} times "
             f"as long on one axis as on another. Use {able}; or give network.strides to have it nevertheless."
         )
+    if traits.cut_along_z and by_hand.get("network", "strides") is None:
+        _refuse_other_cuts(kind, voxel_size_nm, able)
     if by_hand.get("patch") is not None:
         return list(patches)
     found = [patch for patch in patches if min(patch) >= traits.divides_by]
@@ -108,17 +113,35 @@ def candidate(voxel_size_nm: ZyxFloat, patch: Zyx, *, kind: str, width: int, mac
     Raises:
         PlanError: What is given by hand is not valid.
     """
-    stages, traits = _stages(by_hand), TRAITS[kind]
-    if traits.anisotropic:
-        topology = choose_topology(voxel_size_nm, patch, strides=_strides(by_hand), stages=stages)
+    if TRAITS[kind].cut_along_z:
+        stages = _stages(by_hand)
+        ruled: Network = plan_v1(kind, voxel_size_nm, patch, width=width, stages=stages, by_hand=by_hand)
     else:
-        least, most = traits.least_stages, traits.most_stages or PUBLISHED_STAGES[kind]
-        topology = halving_topology(patch, stages or least, stages or most)
-    ruled = _network(topology, kind, width, machine)
+        ruled = _network(_topology(kind, voxel_size_nm, patch, by_hand), kind, width, machine)
     network = by_hand.applied("network", ruled)
     if by_hand.get("patch") is None:
-        patch = zyx([max(d, n // d * d) for n, d in zip(patch, network.divisor, strict=True)])
+        patch = network.fitted(patch)
     return Candidate(patch, network, ruled)
+
+
+def _topology(kind: str, voxel_size_nm: ZyxFloat, patch: Zyx, by_hand: ByHand) -> Topology:
+    """Strides and kernels as the kind can have them."""
+    stages, traits = _stages(by_hand), TRAITS[kind]
+    if traits.anisotropic:
+        return choose_topology(voxel_size_nm, patch, strides=_strides(by_hand), stages=stages)
+    least, most = traits.least_stages, traits.most_stages or PUBLISHED_STAGES[kind]
+    return halving_topology(patch, stages or least, stages or most)
+
+
+def _refuse_other_cuts(kind: str, voxel_size_nm: ZyxFloat, able: str) -> None:
+    """Voxels that differ in the plane, or are longest in it."""
+    z, y, x = voxel_size_nm
+    if max(y, x) >= ANISOTROPIC_FROM * min(y, x) or min(y, x) >= ANISOTROPIC_FROM * z:
+        size = " x ".join(f"{s:g}" for s in voxel_size_nm)
+        raise PlanError(
+            f"override: network.kind: {kind} takes y and x alike, and z as them or as coarser, but voxels are of {size} nm "
+            f"(z, y, x). Use {able}; or give network.strides to have it nevertheless."
+        )
 
 
 def _strides(by_hand: ByHand) -> list[Zyx] | None:

@@ -35,6 +35,7 @@ class NetworkTraits:
         equal_blocks: Whether all stages but the first have the same number of blocks.
         one_extent: Whether what it learned holds for windows of the patch's extent only.
         deep_supervision: Whether coarser stages can have a loss of their own.
+        cut_along_z: Whether it takes y and x alike, and z as them or as coarser.
     """
 
     least_stages: int = 2
@@ -47,6 +48,7 @@ class NetworkTraits:
     equal_blocks: bool = False
     one_extent: bool = False
     deep_supervision: bool = False
+    cut_along_z: bool = False
 
     @property
     def divides_by(self) -> int:
@@ -66,11 +68,11 @@ TRAITS: Mapping[str, NetworkTraits] = MappingProxyType(
         ),
         "unetr": NetworkTraits(5, 5, growth=(1, 2, 4, 8), blocks=(1, 1, 1, 1, 12), one_extent=True),
         "dints": NetworkTraits(3, growth=DOUBLING, blocks=(1,), equal_blocks=True),
-        "v1_unet_3d": NetworkTraits(anisotropic=True),
-        "v1_unet_plus_3d": NetworkTraits(anisotropic=True),
-        "v1_unet_2d": NetworkTraits(anisotropic=True),
-        "v1_unet_plus_2d": NetworkTraits(anisotropic=True),
-        "v1_fpn_3d": NetworkTraits(5, 5, anisotropic=True),
+        "v1_unet_3d": NetworkTraits(anisotropic=True, cut_along_z=True),
+        "v1_unet_plus_3d": NetworkTraits(anisotropic=True, cut_along_z=True),
+        "v1_unet_2d": NetworkTraits(anisotropic=True, cut_along_z=True),
+        "v1_unet_plus_2d": NetworkTraits(anisotropic=True, cut_along_z=True),
+        "v1_fpn_3d": NetworkTraits(5, 5, anisotropic=True, cut_along_z=True),
     }
 )
 """By kind."""

@@ -20,7 +20,7 @@ class Averaging(WeightAveraging):
 
     def __init__(self, average: AverageOf, skipped: Callable[[], bool]) -> None:
         """Choose the average; ``skipped`` tells whether the last step left the weights as they were."""
-        super().__init__(avg_fn=average)
+        super().__init__(avg_fn=lambda before, now, count: average(before, now, count) if before.is_floating_point() else now)
         self._skipped = skipped
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:  # noqa: ARG002

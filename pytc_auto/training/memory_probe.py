@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from pytc_auto.geometry import Zyx
+from pytc_auto.schema.document import check_field
 from pytc_auto.schema.network import Network
-from pytc_auto.schema.plan import Precision
+from pytc_auto.schema.plan import Plan, Precision
 
 STEPS = 2
 """The second step has the optimizer's state beside it."""
@@ -46,7 +47,7 @@ def _run(text: str) -> int:
     from pytc_auto.training.probe import training_steps
 
     task = json.loads(text)
-    network, patch = Network.model_validate(task["network"]), task["patch"]
+    network, patch = check_field(Plan, "network", task["network"], "probe"), task["patch"]
     before = 0
     if task["device"] == "cuda":
         free, total = torch.cuda.mem_get_info()

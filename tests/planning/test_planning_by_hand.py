@@ -106,7 +106,7 @@ def test_offsets_by_hand_change_channels_and_symmetries():
     ("text", "message"),
     [
         ("pach=[1,2,3]", "a plan has no field pach. Did you mean patch? Known: working_scale, labels"),
-        ("network.kinds=unet", "override: network.kinds: unknown field. Did you mean kind? Known here: kind, features"),
+        ("network.kinds=unet", "override: network.unet.kinds: unknown field. Did you mean kind? Known here: kind, features"),
         (
             "network.kind=vnet",
             "override: network: kind: Input should be 'unet', 'resenc', 'mednext', 'dynunet'",

@@ -72,7 +72,7 @@ def test_strides_by_hand_overrule_the_voxel_size():
     plan = planned("segresnet", GEOMETRIES["sections"], PRESETS["M"], strides)
     assert plan.network.strides == [(1, 1, 1), (2, 2, 2), (2, 2, 2)]
     assert plan.patch[0] % 4 == 0
-    with pytest.raises(PlanError, match="override: network: segresnet halves all axes from stage to stage"):
+    with pytest.raises(PlanError, match=r"override: network.segresnet: segresnet halves all axes from stage to stage"):
         planned("segresnet", GEOMETRIES["isotropic"], PRESETS["M"], "network.strides=[[1,1,1],[1,2,2],[2,2,2]]")
 
 

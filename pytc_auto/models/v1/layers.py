@@ -71,8 +71,11 @@ def convolution(  # noqa: PLR0913
 
     Args:
         design: Dimensions and padding mode.
-        inputs, outputs: Features.
-        kernel, stride, padding: Along z, y, x; in 2D those along z are left out. Padding by default is half the kernel.
+        inputs: Features.
+        outputs: Features.
+        kernel: Along z, y, x, as all that follows; in 2D what is along z is left out.
+        stride: In voxels.
+        padding: In voxels; by default half the kernel.
         dilation: In the plane, and along z where the kernel is longer than one voxel there.
         groups: Of features.
         bias: Whether there is one.
@@ -81,6 +84,8 @@ def convolution(  # noqa: PLR0913
     around = [d * (k // 2) for k, d in zip(kernel, spread, strict=True)] if padding is None else padding
     made = nn.Conv2d if design.dimensions == 2 else nn.Conv3d
     first = 3 - design.dimensions
+    # A rim of no voxels would still be a copy of the map, wherever its values come from.
+    mode = design.padding if any(around) else "zeros"
     return made(
         inputs,
         outputs,
@@ -90,7 +95,7 @@ def convolution(  # noqa: PLR0913
         dilation=tuple(spread[first:]),
         groups=groups,
         bias=bias,
-        padding_mode=design.padding,
+        padding_mode=mode,
     )
 
 
