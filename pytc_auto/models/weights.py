@@ -15,6 +15,7 @@ from pytc_auto.files import whole
 
 SHOWN = 5
 BETTER = "Train again, or use another checkpoint"
+EXPORTED = "Use the plan.yaml exported with them"
 
 
 def save_weights(network: nn.Module, path: Path | str) -> None:
@@ -63,8 +64,8 @@ def read_weights(path: Path | str) -> dict[str, torch.Tensor]:
     return saved
 
 
-def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: Path | str) -> None:
-    """Fill a network, in place, with tensors by name; ``where`` they come from is for messages.
+def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: Path | str, *, advice: str = EXPORTED) -> None:
+    """Fill a network, in place, with tensors by name; ``where`` they come from and what else to use is for messages.
 
     Raises:
         ModelError: Names or shapes are not the network's, or a weight is NaN or infinite. The network is then as it was.
@@ -73,7 +74,7 @@ def load_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: Pat
     faults = _faults(network, wanted, state)
     if faults:
         listed = ". ".join(faults)
-        raise ModelError(f"{where}: the weights do not fit the network. {listed}. Use the plan.yaml exported with them.")
+        raise ModelError(f"{where}: the weights do not fit the network. {listed}. {advice}.")
     _check_finite(state, where, BETTER)
     with torch.no_grad():
         for name, tensor in wanted.items():

@@ -109,7 +109,7 @@ def test_offsets_by_hand_change_channels_and_symmetries():
         ("network.kinds=unet", "override: network.unet.kinds: unknown field. Did you mean kind? Known here: kind, features"),
         (
             "network.kind=vnet",
-            "override: network: kind: Input should be 'unet', 'resenc', 'mednext', 'dynunet'",
+            "override: network.kind: there is no kind 'vnet'. Known: unet, resenc, mednext, dynunet",
         ),
         ("augmentation.effects.nois.sigma=1", "augmentation.effects.nois: unknown field. Did you mean noise?"),
         ("optimizer.ema=1.5", "override: optimizer.ema: Input should be less than 1 (got 1.5)"),

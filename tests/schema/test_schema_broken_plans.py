@@ -165,7 +165,7 @@ def test_faults_of_fields_and_between_fields_are_told_at_once():
 @pytest.mark.parametrize(
     ("name", "path", "value", "message"),
     [
-        ("neurons", ("network", "kind"), "vnet", "network.kind: Input should be 'unet', 'resenc', 'mednext', 'dynunet'"),
+        ("neurons", ("network", "kind"), "vnet", "network: Input tag 'vnet'"),
         ("neurons", ("network", "expansion"), [2, 2, 2, 2], "expansion and checkpointing are mednext's, kind is unet"),
         ("neurons", ("heads", 0, "kind"), "distance", "heads.0: Input tag 'distance'"),
         ("neurons", ("labels", "kind"), "voxels", "labels: Input tag 'voxels'"),

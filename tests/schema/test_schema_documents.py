@@ -29,7 +29,7 @@ def test_an_unknown_key_is_refused_with_the_near_one(raw, tmp_path):
     raw["network"]["featurs"] = [1]
     lines = refused(raw, tmp_path)
     assert any("plan.yaml: ptch: unknown field. Did you mean patch?" in line for line in lines)
-    assert any("network.featurs: unknown field. Did you mean features?" in line for line in lines)
+    assert any(f"network.{raw['network']['kind']}.featurs: unknown field. Did you mean features?" in line for line in lines)
 
 
 def test_a_patch_that_does_not_fit_its_strides_is_refused_with_the_fix(raw, tmp_path):

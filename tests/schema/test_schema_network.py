@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from samples import small_plan
 
 from pytc_auto.schema.network import TRAITS, Network
+from pytc_auto.schema.network_v1 import AnyNetwork, V1Network
 from pytc_auto.schema.plan import Plan
 
 STEP = [[1, 1, 1], [1, 2, 2], [2, 2, 2]]
@@ -26,6 +27,20 @@ UNETR = {
     "kernels": [[3, 3, 3]] * 5,
     "blocks": [1, 1, 1, 1, 12],
 }
+V1 = {
+    "features": [8, 16, 24],
+    "strides": [[1, 1, 1], [1, 2, 2], [1, 2, 2]],
+    "kernels": [[1, 3, 3]] * 3,
+    "blocks": [1, 1, 1],
+    **{"outer": [1, 5, 5], "block": "residual", "norm": "bn", "activation": "elu", "padding": "replicate", "pooling": "stride"},
+}
+FPN = V1 | {
+    "features": [8, 16, 24, 32, 40],
+    "strides": [[1, 1, 1], *[[1, 2, 2]] * 4],
+    "kernels": [[1, 3, 3]] * 5,
+    "blocks": [1, 2, 2, 2, 2],
+    "backbone": "resnet",
+}
 VALID = {
     "unet": TOPOLOGY,
     "resenc": TOPOLOGY,
@@ -35,11 +50,14 @@ VALID = {
     "swin_unetr": SWIN,
     "unetr": UNETR,
     "dints": TOPOLOGY | {"blocks": [1, 2, 2]},
+    **dict.fromkeys(("v1_unet_3d", "v1_unet_plus_3d", "v1_unet_2d", "v1_unet_plus_2d"), V1),
+    "v1_fpn_3d": FPN,
 }
+OWN = [kind for kind in VALID if not kind.startswith("v1_")]
 
 
 def network(kind, **changes):
-    return Network.model_validate(VALID[kind] | {"kind": kind} | changes)
+    return TypeAdapter(AnyNetwork).validate_python(VALID[kind] | {"kind": kind} | changes)
 
 
 def refused(kind, **changes):
@@ -49,7 +67,8 @@ def refused(kind, **changes):
 
 
 def test_every_kind_is_declared_and_its_divisor_is_what_its_strides_make():
-    assert list(TRAITS) == list(get_args(Network.model_fields["kind"].annotation)) == list(VALID)
+    kinds = [get_args(made.model_fields["kind"].annotation) for made in (Network, V1Network)]
+    assert list(TRAITS) == [*kinds[0], *kinds[1]] == list(VALID)
     assert {kind: traits.divides_by for kind, traits in TRAITS.items() if not traits.anisotropic} == {
         "segresnet": 2,
         "swin_unetr": 32,
@@ -60,7 +79,7 @@ def test_every_kind_is_declared_and_its_divisor_is_what_its_strides_make():
         assert all(d % traits.divides_by == 0 for d in network(kind).divisor)
 
 
-@pytest.mark.parametrize("kind", TRAITS)
+@pytest.mark.parametrize("kind", OWN)
 def test_strides_and_kernels_per_axis_are_only_for_kinds_that_can(kind):
     flat = {"strides": [[1, 1, 1], [1, 2, 2], *VALID[kind]["strides"][2:]], "kernels": [[1, 3, 3], *VALID[kind]["kernels"][1:]]}
     if TRAITS[kind].anisotropic:
