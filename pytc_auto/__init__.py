@@ -1,6 +1,7 @@
 """nnU-Net for electron-microscopy connectomics.
 
-The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``evaluate``, ``sweep``.
+The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``evaluate``, ``sweep``, ``import_v1``.
+``ConnectomicsModule`` and ``ConnectomicsDataModule`` are the classes that Lightning trains.
 """
 
 from __future__ import annotations
@@ -9,15 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytc_auto.data.module import ConnectomicsDataModule
     from pytc_auto.pipeline.evaluation import evaluate
+    from pytc_auto.pipeline.import_v1 import import_v1
     from pytc_auto.pipeline.planning import plan
     from pytc_auto.pipeline.prediction import predict
     from pytc_auto.pipeline.sweep import sweep
     from pytc_auto.pipeline.training import train
+    from pytc_auto.training.module import ConnectomicsModule
 
-__all__ = ["evaluate", "plan", "predict", "sweep", "train"]
+__all__ = ["ConnectomicsDataModule", "ConnectomicsModule", "evaluate", "import_v1", "plan", "predict", "sweep", "train"]
 
-_VERBS = {
+_LATER = {
+    "ConnectomicsDataModule": "pytc_auto.data.module",
+    "ConnectomicsModule": "pytc_auto.training.module",
+    "import_v1": "pytc_auto.pipeline.import_v1",
     "plan": "pytc_auto.pipeline.planning",
     "train": "pytc_auto.pipeline.training",
     "predict": "pytc_auto.pipeline.prediction",
@@ -27,7 +34,7 @@ _VERBS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a verb when it is first used; torch takes seconds."""
-    if name in _VERBS:
-        return getattr(import_module(_VERBS[name]), name)
+    """Import a name when it is first used; torch takes seconds."""
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'pytc_auto' has no attribute {name!r}")

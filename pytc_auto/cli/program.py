@@ -9,6 +9,7 @@ import typer
 
 from pytc_auto.cli.demo import demo
 from pytc_auto.cli.evaluate import evaluate
+from pytc_auto.cli.import_v1 import import_v1
 from pytc_auto.cli.plan import plan
 from pytc_auto.cli.predict import predict
 from pytc_auto.cli.screen import escaped, screen
@@ -17,7 +18,7 @@ from pytc_auto.cli.train import train
 from pytc_auto.cli.view import view
 from pytc_auto.errors import PytcError
 
-VERBS = (plan, train, predict, evaluate, view, sweep, demo)
+VERBS = (plan, train, predict, evaluate, view, sweep, import_v1, demo)
 """In the order of the help."""
 
 app = typer.Typer(

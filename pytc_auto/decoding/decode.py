@@ -23,6 +23,7 @@ from pytc_auto.decoding.watershed import fragments_from_affinities, interior
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import AXES, Zyx
 from pytc_auto.io.predictions import channel_slices, probabilities
+from pytc_auto.schema.agreement import COMPONENTS
 from pytc_auto.schema.heads import DistanceHead, FlowHead
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Decoder, Plan
@@ -217,7 +218,9 @@ def _distance(stored_czyx: Stored, plan: Plan) -> Float32 | None:
 
 def _components(stored_czyx: Stored, plan: Plan, grid: Grid) -> Found:
     heads = list(zip(plan.heads, channel_slices(plan.heads), strict=True))
-    head, channels = next((pair for pair in heads if pair[0].kind == "foreground"), heads[0])
+    head, channels = min(
+        heads, key=lambda pair: COMPONENTS.index(pair[0].kind) if pair[0].kind in COMPONENTS else len(COMPONENTS)
+    )
     first = probabilities(stored_czyx[channels], [head], plan.inference.logit_scale)[0]
     inside = (1 + first) / 2 if isinstance(head, DistanceHead | FlowHead) else first
     for threshold in grid["threshold"]:

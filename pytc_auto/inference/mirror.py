@@ -75,8 +75,9 @@ def channel_sources(plan: Plan, symmetry: Symmetry) -> list[Source]:
         if head.kind == "affinities":
             sources += _affinity_sources([zyx(o) for o in head.offsets], symmetry, first)
         elif head.kind == "flow":
-            turned = enumerate(zip(symmetry.axes, symmetry.flips, strict=True))
-            sources += [Source(first + axis, first + i, sign=-1 if flip else 1) for i, (axis, flip) in turned]
+            away = 3 - head.channels
+            turned = list(enumerate(zip(symmetry.axes, symmetry.flips, strict=True)))[away:]
+            sources += [Source(first + axis - away, first + i - away, sign=-1 if flip else 1) for i, (axis, flip) in turned]
         else:
             sources += [Source(first + i, first + i) for i in range(head.channels)]
     return sources

@@ -18,7 +18,7 @@ FLOOR = 1e-4
 def window_weights(patch: Zyx, blending: Literal["v1_gaussian", "v1_bump"]) -> npt.NDArray[np.float32]:
     """A Gaussian of the distance to the center, or the bump of Lee et al. 2017, plus ``FLOOR``; float32 of the window's shape.
 
-    A window of one section lies at -1 on that axis in v1, not at 0, so that its Gaussian is hardly above the floor. It is so here.
+    A window of one section lies at -1 on that axis in v1, not at 0, so that its Gaussian is hardly above the floor; here, too.
     """
     if blending == "v1_gaussian":
         z, y, x = np.ix_(*(np.linspace(-1, 1, n, dtype=np.float32) for n in patch))

@@ -1,8 +1,8 @@
 """Prediction as PyTorch Connectomics v1 did it, box by box.
 
 v1 padded the whole volume, slid a window over it, applied the activations, averaged over symmetries and blended what came out.
-Here the same windows lie over the same padding, and only those that meet a box are computed; float32 sums are taken in v1's order,
-so that whole and blocks agree. Source: connectomics/engine/trainer.py and data/dataset/dataset_volume.py of its tag v1.0.0.
+Here the same windows lie over the same padding, and only those that meet a box are computed; sums are taken in v1's order, so that
+whole and blocks agree. Source: connectomics/engine/trainer.py and data/dataset/dataset_volume.py of its tag v1.0.0.
 """
 
 from __future__ import annotations
@@ -130,9 +130,11 @@ class Padded:
         self.before = zyx([before for before, _ in way.pad])
         self._index = []
         for extent, (before, after), wanted in zip(volume.shape, way.pad, way.patch, strict=True):
-            after += max(0, wanted - (before + extent + after))
-            mode = {"constant_values": -1} if way.pad_mode == "constant" else {}
-            self._index.append(np.pad(np.arange(extent), (before, after), mode=way.pad_mode, **mode))  # type: ignore[call-overload]
+            sides = (before, max(after, wanted - before - extent))
+            if way.pad_mode == "constant":
+                self._index.append(np.pad(np.arange(extent), sides, constant_values=-1))
+            else:
+                self._index.append(np.pad(np.arange(extent), sides, mode=way.pad_mode))
         self.shape = zyx([len(index) for index in self._index])
 
     def read(self, box: Box) -> Array:

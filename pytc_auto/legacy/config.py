@@ -37,7 +37,11 @@ class V1Config:
     @property
     def changed(self) -> list[str]:
         """The keys whose values are not v1's defaults, in v1's order."""
-        return [key for key, value in defaults().items() if self.values[key] != value]
+        return [key for key in defaults() if self.is_changed(key)]
+
+    def is_changed(self, key: str) -> bool:
+        """Whether a key's value is not v1's default."""
+        return bool(self.values[key] != defaults()[key])
 
     def replace(self, changes: Mapping[str, Any]) -> V1Config:
         """A copy with some values replaced."""

@@ -109,7 +109,7 @@ class Job:
             DataError: The volume or the mask cannot be read, its voxel size is not the model's, or it does not hold the box.
         """
         source = open_volume(path, voxel_size_nm=setting.voxel_size_nm)
-        source.voxel_size_nm = source.voxel_size_nm or _declared_voxel_size(Path(path))
+        source.voxel_size_nm = source.voxel_size_nm or _declared_voxel_size(Path(path)) or _stand_in(setting.plan)
         _check_voxel_size(source, setting.plan, force=setting.force)
         if setting.box is not None and not source.box.contains(setting.box):
             raise DataError(f"{source.source}: the box {setting.box} is not inside {source.box} (z, y, x). Give a smaller --box.")
@@ -218,15 +218,20 @@ def _declared_voxel_size(path: Path) -> ZyxFloat | None:
     return None
 
 
+def _stand_in(plan: Plan) -> ZyxFloat | None:
+    """The plan's voxel size where it is nobody's."""
+    return None if plan.voxel_size_known else plan.voxel_size_nm
+
+
 def _check_voxel_size(volume: Volume, plan: Plan, *, force: bool) -> None:
-    """The voxel size the model was trained on, within 5 %."""
+    """The voxel size the model was trained on, within 5 %; any where that is not known."""
     size = volume.voxel_size_nm
     if size is None:
         raise DataError(
             f"{volume.source}: the voxel size is not known. Store it in the file, declare voxel_size_nm in dataset.yaml "
             "beside it, or give --voxel-size Z,Y,X in nanometers."
         )
-    if not (force or same_size(size, plan.voxel_size_nm)):
+    if plan.voxel_size_known and not (force or same_size(size, plan.voxel_size_nm)):
         raise DataError(
             f"{volume.source}: its voxel size is {_nm(size)}, but the model was trained on {_nm(plan.voxel_size_nm)}. "
             "Resample the volume, correct the size with --voxel-size, or go on as it is with --force."

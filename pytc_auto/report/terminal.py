@@ -38,6 +38,17 @@ def plan_table(plan: Plan, *, explain: bool = False) -> Table:
     return table
 
 
+def import_table(rows: Sequence[tuple[str, str, str]]) -> Table:
+    """A key of v1 in each row, its value, and what happens instead."""
+    table = Table(title="Of v1's values, these have no counterpart, or another one", title_justify="left")
+    table.add_column("key", no_wrap=True)
+    table.add_column("value", ratio=2, overflow="fold")
+    table.add_column("instead", ratio=3)
+    for key, value, instead in rows:
+        table.add_row(escape(key), escape(value), escape(instead))
+    return table
+
+
 def sweep_table(rows: Sequence[tuple[Mapping[str, str], Mapping[str, float] | None]], metric: str) -> Table:
     """A run in each row, the best first: its swept values, and its scores on validation data, None where it failed."""
     known = next((scores for _, scores in rows if scores), {})

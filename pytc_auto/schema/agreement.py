@@ -20,9 +20,12 @@ DECODES: Mapping[str, frozenset[str]] = {
     "seeded": frozenset({"foreground", "boundary"}),
     "argmax": frozenset({"classes"}),
     "polarity": frozenset({"polarity"}),
-    "components": frozenset({"foreground"}),
 }
-"""The heads that each kind of decoder reads."""
+"""The heads that each kind of decoder reads, all of them."""
+COMPONENTS = ("foreground", "signed_distance", "skeleton_distance", "boundary", "flow", "v1")
+"""The heads of which the decoder components reads one, in the order of preference."""
+EITHER = frozenset({"foreground", "v1"})
+"""Heads that go with labels of instances and of classes; the first class is no foreground."""
 DISTANCES = frozenset({"signed_distance", "skeleton_distance"})
 """Heads that the seeded decoder reads, too, where a plan has one."""
 
@@ -75,19 +78,25 @@ def _heads(heads: list[Head], labels: Labels | None, decoder: Decoder | None) ->
     for number, head in enumerate(heads):
         if labels is None:
             break
-        if (head.kind == "classes") != (labels.kind == "classes"):
+        if head.kind not in EITHER and (head.kind == "classes") != (labels.kind == "classes"):
             yield f"heads.{number}.kind: kind {head.kind} does not go with labels of kind {labels.kind}. Change one of the two"
         if head.kind == "classes" and labels.kind == "classes" and head.channels != len(labels.values):
             wanted = len(labels.values)
             yield f"heads.{number}.class_weights: has {head.channels} values, labels.values has {wanted}. Give one weight a class"
     kinds = {head.kind for head in heads}
     for kind in decoder.kinds if decoder else []:
-        if not kinds >= DECODES[kind]:
-            needed, known = sorted(DECODES[kind]), [k for k, reads in DECODES.items() if kinds >= reads]
-            told = f"{kind} reads {' and '.join(needed)}, heads has {', '.join(sorted(kinds))}"
+        if not reads(kind, kinds):
+            needed = " or ".join(COMPONENTS) if kind == "components" else " and ".join(sorted(DECODES[kind]))
+            known = [k for k in DECODES if reads(k, kinds)] or ["components"] * reads("components", kinds)
+            told = f"{kind} reads {needed}, heads has {', '.join(sorted(kinds))}"
             yield f"decoder.kinds: {told}. Use {' or '.join(known) or 'other heads'}"
     if decoder and "distance_threshold" in decoder.grid and not kinds & DISTANCES:
         yield "decoder.grid: distance_threshold is of a distance, heads has none. Remove it, or add a signed_distance head"
+
+
+def reads(decoder: str, heads: Collection[str]) -> bool:
+    """Whether a kind of decoder finds what it reads among kinds of heads."""
+    return any(kind in heads for kind in COMPONENTS) if decoder == "components" else set(heads) >= DECODES[decoder]
 
 
 def _why(why: Mapping[str, Why], fields: Collection[str], undecided: Collection[str]) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SerializerFunctionWrapHandler, model_serializer
 
 from pytc_auto.schema.document import Part
 
@@ -14,7 +14,7 @@ class AffinityHead(Part):
 
     kind: Literal["affinities"]
     offsets: list[tuple[int, int, int]] = Field(min_length=2)
-    loss: Literal["balanced_bce", "focal", "tversky"]
+    loss: Literal["balanced_bce", "dice_bce", "dice_balanced_bce", "focal", "tversky"]
     weight: PositiveFloat
 
     @property
@@ -28,7 +28,7 @@ class BinaryHead(Part):
 
     kind: Literal["foreground", "boundary"]
     width_nm: NonNegativeFloat = Field(description="of the boundary, across; 0 for foreground")
-    loss: Literal["dice_bce", "dice_balanced_bce", "focal", "tversky"]
+    loss: Literal["dice_bce", "dice_balanced_bce", "balanced_bce", "focal", "tversky"]
     weight: PositiveFloat
 
     @property
@@ -86,23 +86,31 @@ class DistanceHead(Part):
 
 
 class FlowHead(Part):
-    """Direction to the instance's center: the z, y and x of a vector that is 1 long in nm. The output is a tanh."""
+    """Direction to the instance's center: the z, y and x of a vector that is 1 long in nm. The output is a tanh.
+
+    With the axes yx it is that of the section: y and x of a vector that is 1 long, to the instance's center in the section.
+    """
 
     kind: Literal["flow"]
+    axes: Literal["zyx", "yx"] = "zyx"
     loss: Literal["smooth_l1", "mse"]
     weight: PositiveFloat
 
     @property
     def channels(self) -> int:
         """Output channels."""
-        return 3
+        return len(self.axes)
+
+    @model_serializer(mode="wrap")
+    def _all_axes_are_not_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if (name, value) != ("axes", "zyx")}
 
 
 class PolarityHead(Part):
     """Sides of synapses: presynaptic, postsynaptic, either. Ids 2k - 1 and 2k of the labels are the two sides of synapse k."""
 
     kind: Literal["polarity"]
-    loss: Literal["dice_bce", "dice_balanced_bce", "focal", "tversky"]
+    loss: Literal["dice_bce", "dice_balanced_bce", "balanced_bce", "focal", "tversky"]
     weight: PositiveFloat
 
     @property
@@ -111,7 +119,16 @@ class PolarityHead(Part):
         return 3
 
 
+class V1Head(Part):
+    """What weights of PyTorch Connectomics v1 give and no other head means. It is predicted, and cannot be learned."""
+
+    kind: Literal["v1"]
+    target: str = Field(description="v1's code in TARGET_OPT")
+    channels: PositiveInt
+    weight: PositiveFloat
+
+
 Head = Annotated[
-    AffinityHead | BinaryHead | ClassHead | DistanceHead | FlowHead | PolarityHead,
+    AffinityHead | BinaryHead | ClassHead | DistanceHead | FlowHead | PolarityHead | V1Head,
     Field(discriminator="kind"),
 ]

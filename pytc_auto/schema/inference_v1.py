@@ -14,8 +14,9 @@ Sides = tuple[NonNegativeInt, NonNegativeInt]
 
 
 class V1Inference(Part):
-    """The volume is padded; windows lie every ``stride`` voxels, the last ones moved inward; what is blended has gone through
-    the activations, is at least 0, and is stored as the whole part of 255 times it.
+    """The volume is padded, and windows lie every ``stride`` voxels, the last ones moved inward.
+
+    What is blended has gone through the activations and is at least 0; the whole part of 255 times it is stored.
     """
 
     logit_scale: ClassVar[float] = 1.0

@@ -31,6 +31,8 @@ Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[st
 
 UNDECIDED = ("format_version", "name", "machine", "voxel_size_nm", "auxiliary", "why")
 """Fields of a plan that need no reason: they are given, or may be left out."""
+UNKNOWN_VOXEL_SIZE = "v1.unknown_voxel_size"
+"""The rule behind a voxel size that stands in for one that nobody told."""
 
 
 class Machine(Part):
@@ -214,6 +216,12 @@ class Plan(Document):
         return z, y, x
 
     @property
+    def voxel_size_known(self) -> bool:
+        """Whether the voxel size is the data's; otherwise it stands in, and volumes of any are predicted."""
+        reason = self.why.get("voxel_size_nm")
+        return reason is None or reason.rule != UNKNOWN_VOXEL_SIZE
+
+    @property
     def cutting_axis(self) -> int:
         """Index of the coarsest axis, z on ties."""
         return cutting_axis(self.working_voxel_size_nm)
@@ -241,12 +249,14 @@ class Plan(Document):
     @property
     def symmetry_group(self) -> tuple[Symmetry, ...]:
         """All symmetries that the plan's geometry allows, the identity first."""
-        return symmetry_group(
+        group = symmetry_group(
             self.working_voxel_size_nm,
             self.patch,
             per_axis=[*self.network.strides, *self.network.kernels],
             offsets=self.offsets,
         )
+        in_plane = any(head.kind == "flow" and head.axes == "yx" for head in self.heads)
+        return tuple(s for s in group if s.axes[0] == 0) if in_plane else group
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

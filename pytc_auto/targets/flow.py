@@ -36,6 +36,16 @@ def flow_to_centers(labels_zyx: npt.NDArray[Any], voxel_size_nm: ZyxFloat) -> Fl
     return flow * np.divide(labels_zyx != 0, length, out=np.zeros_like(length), where=length > 0)
 
 
+def flow_in_sections(labels_zyx: npt.NDArray[Any], voxel_size_nm: ZyxFloat) -> Float32:
+    """Give the direction in the section from each voxel to the center of its instance there, by ``flow_to_centers``.
+
+    Returns:
+        (2, Z, Y, X), y and x.
+    """
+    sections = [cc3d.connected_components(np.ascontiguousarray(section), connectivity=4) for section in labels_zyx]
+    return np.concatenate([flow_to_centers(section[None], voxel_size_nm)[1:] for section in sections], axis=1)
+
+
 def _centers(labels_zyx: npt.NDArray[Any], voxel_size_nm: ZyxFloat) -> Float32:
     """In nm, (3, n + 1): z, y, x of each id."""
     facts = cc3d.statistics(labels_zyx.astype(np.uint32, copy=False))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pytc_auto.errors import PlanError
 from pytc_auto.geometry import ZyxFloat, zyx
 from pytc_auto.schema.heads import (
     AffinityHead,
@@ -19,13 +20,14 @@ from pytc_auto.schema.heads import (
     Head,
     PolarityHead,
     ShapeHead,
+    V1Head,
 )
 from pytc_auto.schema.plan import ClassLabels, InstanceLabels
 from pytc_auto.targets.affinities import affinities_from_labels, affinity_mask
 from pytc_auto.targets.boundary import boundary_from_labels, boundary_mask
 from pytc_auto.targets.distance import Distances
 from pytc_auto.targets.erosion import erode_borders
-from pytc_auto.targets.flow import flow_to_centers
+from pytc_auto.targets.flow import flow_in_sections, flow_to_centers
 from pytc_auto.targets.foreground import foreground_from_labels
 from pytc_auto.targets.labels import class_indices, instances_in_crop
 from pytc_auto.targets.neighbors import BoolArray
@@ -82,6 +84,7 @@ def make_targets(
 
     Raises:
         DataError: A value that no class has, or a crop too small for an offset.
+        PlanError: A head that cannot be learned.
     """
     crop = _read(raw_labels_zyx, unlabeled_zyx, labels, voxel_size_nm)
     return [TARGETS[head.kind](crop, head) for head in heads]
@@ -135,14 +138,21 @@ def _distance(found: Distances) -> Target:
     return Target(found.values_zyx[None], found.known_zyx[None])
 
 
-def _flow(crop: _Crop, _: FlowHead) -> Target:
-    flow = flow_to_centers(crop.labels_zyx, crop.voxel_size_nm)
+def _flow(crop: _Crop, head: FlowHead) -> Target:
+    make = flow_to_centers if head.axes == "zyx" else flow_in_sections
+    flow = make(crop.labels_zyx, crop.voxel_size_nm)
     return Target(flow, _everywhere(crop.labels_zyx != 0, flow))
 
 
 def _polarity(crop: _Crop, _: PolarityHead) -> Target:
     sides = polarity_from_labels(crop.raw_zyx, crop.labels_zyx != 0)
     return Target(sides.view(np.uint8), _everywhere(~crop.unlabeled_zyx, sides))
+
+
+def _v1(_: _Crop, head: V1Head) -> Target:
+    raise PlanError(
+        f"heads: v1's target {head.target} is predicted with v1's weights, and cannot be learned. Train with another head in its place."
+    )
 
 
 def _everywhere(known_zyx: BoolArray, values_kzyx: npt.NDArray[Any]) -> BoolArray:
@@ -160,4 +170,5 @@ TARGETS: dict[str, Callable[[_Crop, Any], Target]] = {
     "skeleton_distance": _skeleton_distance,
     "flow": _flow,
     "polarity": _polarity,
+    "v1": _v1,
 }

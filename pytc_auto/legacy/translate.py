@@ -1,0 +1,241 @@
+"""A v1 configuration as a plan, and what of it has no counterpart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytc_auto.geometry import Zyx, ZyxFloat, symmetry_group, zyx
+from pytc_auto.legacy.augmentation import translate_augmentation
+from pytc_auto.legacy.config import V1Config, refuse
+from pytc_auto.legacy.decoder import translate_decoder
+from pytc_auto.legacy.heads import Learned, translate_heads
+from pytc_auto.legacy.keys import FIELDS, GONE, fields_of
+from pytc_auto.legacy.network import carried_over, translate_network
+from pytc_auto.legacy.prediction import for_inference, planned_inference, translate_inference, triple
+from pytc_auto.legacy.training import translate_optimizer, translate_sampling
+from pytc_auto.schema.model import DecoderChoice
+from pytc_auto.schema.network import Network
+from pytc_auto.schema.plan import UNKNOWN_VOXEL_SIZE, Machine, Plan
+
+Raw = dict[str, Any]
+RULE = "v1"
+STAND_IN: Mapping[bool, ZyxFloat] = {True: (8.0, 8.0, 8.0), False: (30.0, 8.0, 8.0)}
+"""Voxel size in nm where nobody tells it, for isotropic windows and for others."""
+WIDE = 1e9
+"""Gray values beyond it are none."""
+WHOLE = 0.01
+"""A factor this near a whole number is one."""
+Memory = Callable[[Plan], int]
+"""Bytes of a training step."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What happens instead of a key's value."""
+
+    key: str
+    value: str
+    instead: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a configuration does not tell.
+
+    Attributes:
+        name: Of the plan.
+        machine: What the plan is made for.
+        memory: Of a training step.
+        voxel_size_nm: (z, y, x) of the volumes; None where it is not known.
+        folds: How the volumes are divided, as a plan has it.
+    """
+
+    name: str
+    machine: Machine
+    memory: Memory
+    voxel_size_nm: ZyxFloat | None
+    folds: Raw
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A configuration as plans.
+
+    Attributes:
+        plan: To train.
+        model_plan: To predict with v1's weights; on another grid where v1 predicted on another than it trained on.
+        decoder: Of the model folder.
+        rows: What has no counterpart, or another one.
+    """
+
+    plan: Plan
+    model_plan: Plan
+    decoder: DecoderChoice
+    rows: list[Row]
+
+
+def translate(config: V1Config, given: Given, where: str) -> Translation:
+    """Every value of a configuration that is not v1's default is in the plan or in the rows.
+
+    Args:
+        config: As it was loaded.
+        given: What it does not tell.
+        where: Names it in errors.
+
+    Raises:
+        PlanError: v1 itself fails with it, in its own words; or images of several channels are asked for.
+    """
+    made = _Made(config, given, where)
+    raw = made.raw()
+    plan = Plan.parse(raw, where)
+    plan = plan.replace(memory={"bytes": max(1, given.memory(plan)), "source": "estimate"})
+    choice = DecoderChoice.parse(made.choice, where)
+    return Translation(plan, plan.replace(working_scale=made.model_scale), choice, _rows(config, made.told))
+
+
+class _Made:
+    """The parts of a plan as they are made, and what is told meanwhile."""
+
+    def __init__(self, config: V1Config, given: Given, where: str) -> None:
+        self.config = config
+        self.given = given
+        self.where = where
+        self.told: list[tuple[str, str]] = []
+        self.choice: Raw = {}
+        self.model_scale: Zyx = (1, 1, 1)
+
+    def raw(self) -> Raw:
+        """All fields but the memory."""
+        config, where = self.config, self.where
+        patch = triple(config["MODEL.INPUT_SIZE"], "MODEL.INPUT_SIZE", where)
+        scale = self._scales()
+        known, size = self._voxel_size(patch)
+        working = (size[0] * scale[0], size[1] * scale[1], size[2] * scale[2])
+        learned = translate_heads(config, working, where)
+        self.told += learned.told
+        network = self._noted(translate_network(config, patch, where))
+        patch = self._fitted(patch, network)
+        inference = self._inference(learned, patch)
+        sampling = self._noted(translate_sampling(config, divided=self.given.folds["kind"] == "slab"))
+        decoder, self.choice = translate_decoder(learned.heads)
+        return {
+            "format_version": 1,
+            "name": self.given.name,
+            "task": learned.task,
+            "machine": self.given.machine,
+            "voxel_size_nm": size,
+            "working_scale": scale,
+            "labels": learned.labels,
+            "intensity": self._intensity(),
+            "patch": patch,
+            "network": network,
+            "precision": "fp32",
+            "heads": learned.heads,
+            "auxiliary": [],
+            "sampling": sampling,
+            "augmentation": self._augmentation(working, patch, network, learned.heads),
+            "optimizer": self._noted(translate_optimizer(config)),
+            "folds": self.given.folds,
+            "inference": inference,
+            "decoder": decoder,
+            "memory": {"bytes": 1, "source": "estimate"},
+            "why": _why(known=known),
+        }
+
+    def _fitted(self, patch: Zyx, network: Raw) -> Zyx:
+        """What v1 trained on; of another network than v1's the largest patch within it that it takes."""
+        if carried_over(self.config):
+            return patch
+        fitted = Network.model_validate(network).fitted(patch)
+        if fitted != patch:
+            self.told.append(("MODEL.INPUT_SIZE", f"the patch is {list(fitted)}, which the network divides"))
+        return fitted
+
+    def _inference(self, learned: Learned, patch: Zyx) -> Raw:
+        """v1's way for v1's networks, ours for others."""
+        channels = sum(_channels(head) for head in learned.heads)
+        made = self._noted(translate_inference(for_inference(self.config), learned.activations, channels, self.where))
+        if carried_over(self.config):
+            return made
+        unused = [key for key in FIELDS["inference"] if self.config.is_changed(key)]
+        self.told += [(key, "another network is planned, which is predicted in our way") for key in unused]
+        return planned_inference(patch, channels)
+
+    def _noted(self, part: tuple[Raw, list[tuple[str, str]]]) -> Raw:
+        self.told += part[1]
+        return part[0]
+
+    def _scales(self) -> Zyx:
+        """The grid of the training; that of the prediction is kept for the model folder."""
+        config = self.config
+        trained = config["DATASET.IMAGE_SCALE"] or config["DATASET.DATA_SCALE"]
+        scale = self._scale(trained, "DATASET.DATA_SCALE")
+        predicted = for_inference(config)["DATASET.DATA_SCALE"]
+        self.model_scale = self._scale(predicted, "INFERENCE.DATA_SCALE") if list(predicted) != list(trained) else scale
+        if self.model_scale != scale:
+            self.told.append(("INFERENCE.DATA_SCALE", f"working_scale of the model folder is {list(self.model_scale)}"))
+        return scale
+
+    def _scale(self, given: Any, key: str) -> Zyx:
+        """Voxels of a volume per voxel that the network sees, as far as these are whole numbers."""
+        numbers = given if isinstance(given, list | tuple) and len(given) == 3 else None
+        if numbers is None or not all(isinstance(n, int | float) and n > 0 for n in numbers):
+            refuse(self.where, "RuntimeError", f"{key} must be three factors, got {given}")
+        scale = zyx([max(1, round(1 / n)) for n in numbers])
+        if all(abs(n * s - 1) <= WHOLE for n, s in zip(numbers, scale, strict=True)):
+            if scale != (1, 1, 1):
+                self.told.append((key, "voxels are averaged; v1 took the value between two of them"))
+            return scale
+        told = f"volumes are not resampled by {list(numbers)}: resample them beforehand, and give that voxel size"
+        self.told.append((key, told))
+        return (1, 1, 1)
+
+    def _voxel_size(self, patch: Zyx) -> tuple[bool, ZyxFloat]:
+        """Whether it is known, and the size or what stands in for it."""
+        if self.given.voxel_size_nm is not None:
+            return True, self.given.voxel_size_nm
+        return False, STAND_IN[bool(self.config["DATASET.IS_ISOTROPIC"]) or len(set(patch)) == 1]
+
+    def _intensity(self) -> Raw:
+        """A byte x becomes (x / 255 - MEAN) / STD; other values become bytes first, volume by volume."""
+        mean, std = self.config["DATASET.MEAN"], self.config["DATASET.STD"]
+        mean, std = {"sigmoid": (0.0, 1.0), "tanh": (0.5, 0.5)}.get(self.config["DATASET.MATCH_ACT"], (mean, std))
+        if self.config["DATASET.NORMALIZE_RANGE"]:
+            return {"clip": [0.0, 255.0], "scale": [255.0 * mean, 255.0 * std], "range": "volume"}
+        return {"clip": [-WIDE, WIDE], "scale": [255.0 * mean, 255.0 * std]}
+
+    def _augmentation(self, size: ZyxFloat, patch: Zyx, network: Raw, heads: list[Raw]) -> Raw:
+        """Effects, and all symmetries that there are or none."""
+        flips, effects = translate_augmentation(self.config, size, patch)
+        offsets = [zyx(o) for head in heads if head["kind"] == "affinities" for o in head["offsets"]]
+        layers = [zyx(step) for step in (*network["strides"], *network["kernels"])]
+        group = symmetry_group(size, patch, per_axis=layers, offsets=offsets)
+        if any(head["kind"] == "flow" for head in heads):
+            group = tuple(symmetry for symmetry in group if symmetry.axes[0] == 0)
+        return {"symmetries": len(group) if flips else 1, "effects": effects}
+
+
+def _channels(head: Raw) -> int:
+    """Output channels of a head."""
+    counts = {"affinities": len(head.get("offsets", ())), "classes": len(head.get("class_weights", ())), "polarity": 3, "flow": 2}
+    return int(counts.get(head["kind"], head.get("channels", 1)))
+
+
+def _why(*, known: bool) -> dict[str, Raw]:
+    """The keys behind each field."""
+    why = {name: {"rule": RULE, "numbers": {"keys": list(keys)}} for name, keys in FIELDS.items() if name in Plan.model_fields}
+    without_keys = ("precision", "memory", *(() if known else ("voxel_size_nm",)))
+    rules = {"voxel_size_nm": UNKNOWN_VOXEL_SIZE}
+    why |= {name: {"rule": rules.get(name, RULE), "numbers": {}} for name in without_keys}
+    return {name: why[name] for name in Plan.model_fields if name in why}
+
+
+def _rows(config: V1Config, told: list[tuple[str, str]]) -> list[Row]:
+    """What was told, and of each other key that is not the default and decides nothing, what happens instead."""
+    noted = {key for key, _ in told}
+    silent = [(key, GONE[key]) for key in config.changed if key not in noted and not fields_of(key)]
+    order = list(config.values)
+    found = sorted([*told, *silent], key=lambda pair: order.index(pair[0]))
+    return [Row(key, str(config[key]), text) for key, text in dict.fromkeys(found)]

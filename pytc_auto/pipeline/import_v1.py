@@ -1,0 +1,178 @@
+"""``pytc import-v1``: a configuration of PyTorch Connectomics v1 becomes a run, its checkpoint a model folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytc_auto.errors import DataError, ModelError, OutputError
+from pytc_auto.geometry import Zyx, ZyxFloat
+from pytc_auto.legacy.config import V1Config, load_config
+from pytc_auto.legacy.folds import folds_of, in_order
+from pytc_auto.legacy.network import carried_over
+from pytc_auto.legacy.prediction import triple
+from pytc_auto.legacy.translate import Given, Row, Translation, translate
+from pytc_auto.legacy.volumes import Named, named_volumes
+from pytc_auto.pipeline.runs import Run
+from pytc_auto.planning.machines import PRESETS
+from pytc_auto.planning.memory import memory_bytes
+from pytc_auto.schema.dataset import Dataset, VolumeEntry
+from pytc_auto.schema.plan import Plan
+
+MACHINE = "M"
+"""What an imported plan says it is made for; v1 did not ask."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What ``pytc import-v1`` made.
+
+    Attributes:
+        run: With plan.yaml; with dataset.yaml where the configuration names volumes.
+        plan: To train.
+        rows: What has no counterpart, or another one.
+        model: Folder for ``pytc predict``; None without weights.
+    """
+
+    run: Run
+    plan: Plan
+    rows: list[Row]
+    model: Path | None
+
+
+def import_v1(  # noqa: PLR0913
+    config: str | Path,
+    pairs: Sequence[str] = (),
+    *,
+    base: str | Path | None = None,
+    weights: str | Path | None = None,
+    out: str | Path | None = None,
+    voxel_size_nm: ZyxFloat | None = None,
+) -> Imported:
+    """Make a run of a v1 configuration, and a model folder of its checkpoint.
+
+    Args:
+        config: YAML file.
+        pairs: Key, value, key, value …, as on v1's command line.
+        base: YAML file that is read first, as v1's ``--config-base``.
+        weights: Checkpoint, ``.pth.tar``.
+        out: Folder of the run; ``runs/`` and the configuration's name by default.
+        voxel_size_nm: (z, y, x) of the volumes, which v1 did not know; read from the files where they tell it.
+
+    Raises:
+        PlanError: A file cannot be read, or v1 itself could not use the configuration; then its own reason is told.
+        ModelError: The weights are no checkpoint of v1, or not of this network; all keys that differ are listed.
+        OutputError: The run has been trained already.
+    """
+    run = Run(Path(out) if out is not None else Path("runs") / Path(config).stem)
+    if run.started:
+        raise OutputError(f"{run.folder}: was trained already. Choose another -o, or delete it.")
+    loaded = load_config(config, base=base, pairs=pairs)
+    named = named_volumes(loaded, Path.cwd())
+    volumes = in_order(named.volumes)
+    found = _look(volumes)
+    size = voxel_size_nm or found.voxel_size_nm
+    given = Given(
+        name=run.folder.resolve().name,
+        machine=PRESETS[MACHINE].replace(precision="fp32"),
+        memory=_memory,
+        voxel_size_nm=size,
+        folds=folds_of(volumes, triple(loaded["MODEL.INPUT_SIZE"], "MODEL.INPUT_SIZE", str(config)), found.shape),
+    )
+    made = translate(loaded, given, str(config))
+    network = _network(Path(weights), loaded, made.model_plan) if weights is not None else None
+    made.plan.save(run.plan_file)
+    if volumes:
+        _dataset(volumes, made.plan, loaded).save(run.dataset_file)
+    if network is not None:
+        _export(run, made, network)
+    rows = [*_size_row(made.plan), *made.rows, *(Row(key, str(loaded[key]), text) for key, text in named.told)]
+    return Imported(run, made.plan, rows, run.model if network is not None else None)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What the files of a configuration tell, as far as they are there."""
+
+    voxel_size_nm: ZyxFloat | None
+    shape: Zyx | None
+
+
+def _look(volumes: Sequence[Named]) -> _Looked:
+    """The first voxel size that a volume tells, and the shape of the first volume with labels."""
+    from pytc_auto.io.open import open_volume
+
+    size = shape = None
+    for volume in volumes:
+        try:
+            image = open_volume(volume.image)
+        except DataError:
+            continue
+        size = size or image.voxel_size_nm
+        shape = shape or (image.shape if volume.labels else None)
+    return _Looked(size, shape)
+
+
+def _memory(plan: Plan) -> int:
+    return memory_bytes(plan.network, plan.patch, plan.outputs, plan.sampling.batch, precision="fp32")
+
+
+def _size_row(plan: Plan) -> list[Row]:
+    """What stands in for a voxel size that nobody told."""
+    if plan.voxel_size_known:
+        return []
+    told = (
+        "stands in, for lengths in nm; volumes of any voxel size are predicted. Give --voxel-size Z,Y,X to train in true lengths"
+    )
+    return [Row("voxel size", "unknown to v1", f"{' × '.join(f'{s:g}' for s in plan.voxel_size_nm)} nm {told}")]
+
+
+def _dataset(volumes: Sequence[Named], plan: Plan, config: V1Config) -> Dataset:
+    """Where the volumes are, whether their files are there or not."""
+    entries = []
+    for number, volume in enumerate(volumes):
+        entries.append(
+            VolumeEntry(
+                name=f"{number}_{Path(volume.image.partition(':')[0]).stem}",
+                image=volume.image,
+                labels=volume.labels,
+                voxel_size_nm=plan.voxel_size_nm,
+                axes="zyx",
+                unlabeled_sections=[],
+            )
+        )
+    root = Path(str(config["DATASET.INPUT_PATH"])).absolute()
+    return Dataset(root=str(root), task=plan.task, unlabeled=[], class_names={}, volumes=entries)
+
+
+def _network(path: Path, config: V1Config, plan: Plan) -> Any:
+    """The plan's network with the checkpoint's weights.
+
+    Raises:
+        ModelError: The architecture is not carried over, or the file is no checkpoint of it.
+    """
+    if not carried_over(config):
+        name = config["MODEL.ARCHITECTURE"]
+        raise ModelError(f"{path}: weights of {name} are not carried over. Import without --weights, and train the plan anew.")
+    from pytc_auto.models.build import build_network
+    from pytc_auto.models.v1.checkpoint import load_checkpoint
+
+    network = build_network(plan)
+    load_checkpoint(network, path)
+    return network.eval()
+
+
+def _export(run: Run, made: Translation, network: Any) -> None:
+    """Write the model folder; it is replaced whole."""
+    from pytc_auto.models.weights import save_weights
+
+    partial = run.folder / ".model.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    made.model_plan.save(partial / "plan.yaml")
+    save_weights(network, partial / "fold_0.safetensors")
+    made.decoder.save(partial / "decoder.json")
+    shutil.rmtree(run.model, ignore_errors=True)
+    partial.replace(run.model)
