@@ -11,7 +11,7 @@ from pytc_auto.cli.screen import screen
 from pytc_auto.options import VoxelSizeOption
 
 
-def import_v1(  # noqa: PLR0913, PLR0917
+def import_v1(  # noqa: PLR0917
     config: Annotated[Path, typer.Argument(help="configuration of PyTorch Connectomics v1 (.yaml)")],
     pairs: Annotated[
         list[str] | None,

@@ -43,7 +43,7 @@ class Imported:
     model: Path | None
 
 
-def import_v1(  # noqa: PLR0913
+def import_v1(
     config: str | Path,
     pairs: Sequence[str] = (),
     *,

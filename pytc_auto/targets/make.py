@@ -151,7 +151,8 @@ def _polarity(crop: _Crop, _: PolarityHead) -> Target:
 
 def _v1(_: _Crop, head: V1Head) -> Target:
     raise PlanError(
-        f"heads: v1's target {head.target} is predicted with v1's weights, and cannot be learned. Train with another head in its place."
+        f"heads: v1's target {head.target} is predicted with v1's weights, and cannot be learned. "
+        "Train with another head in its place."
     )
 
 
