@@ -19,8 +19,9 @@ TURNED = 5.0
 """Degrees by which v1's misaligned sections turned, at most."""
 NORMALIZED = 2.0
 """Gray values that v1 varied lay in 0 … 1; what the network sees is twice as wide."""
-MOST_BEND = 5
-"""Voxels between points that are displaced, per voxel of displacement."""
+MOST_BEND = 5.1
+"""Voxels between points that are displaced, per voxel of displacement, at least."""
+TOGETHER = "crops are flipped and turned together, by any symmetry of the geometry, each as likely"
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,25 @@ class _Crop:
         return max(1.0, self.get(effect, "LENGTH_RATIO") * min(self.patch[1:])) * self.in_plane_nm
 
 
-def translate_augmentation(config: V1Config, voxel_size_nm: ZyxFloat, patch: Zyx) -> tuple[bool, dict[str, Raw]]:
-    """Whether crops are flipped and turned by right angles, and the effects that are on."""
+@dataclass(frozen=True)
+class Varied:
+    """How crops are varied.
+
+    Attributes:
+        symmetric: Whether they are flipped and turned by right angles.
+        effects: Those that are on, as a plan has them.
+        told: Of a key's value, what happens instead.
+    """
+
+    symmetric: bool
+    effects: dict[str, Raw]
+    told: list[tuple[str, str]]
+
+
+def translate_augmentation(config: V1Config, voxel_size_nm: ZyxFloat, patch: Zyx) -> Varied:
+    """v1's augmentations as effects; of single sections none that is of stacks."""
     if not config["AUGMENTOR.ENABLED"]:
-        return False, {}
+        return Varied(False, {}, [])
     crop = _Crop(config, voxel_size_nm, patch)
     on = [name for name in _MAKERS if config[f"AUGMENTOR.{name}.ENABLED"] and crop.chance(name) > 0]
     single = patch[0] == 1
@@ -66,7 +82,7 @@ def translate_augmentation(config: V1Config, voxel_size_nm: ZyxFloat, patch: Zyx
     for _, found in made:
         for kind, effect in found.items():
             effects[kind] = {**effects.get(kind, {}), **effect}
-    return flips, effects
+    return Varied(flips, effects, [(key, text) for key, text in _TOLD.items() if config.is_changed(key)])
 
 
 def _rescale(crop: _Crop) -> dict[str, Raw]:
@@ -155,6 +171,13 @@ _MAKERS: dict[str, Callable[[_Crop], dict[str, Raw]]] = {
     "CUTBLUR": _cut_blur,
     "CUTNOISE": _cut_noise,
     "COPYPASTE": _copy_paste,
+}
+_TOLD = {
+    "AUGMENTOR.ROTATE.ENABLED": TOGETHER,
+    "AUGMENTOR.ROTATE.P": TOGETHER,
+    "AUGMENTOR.FLIP.ENABLED": TOGETHER,
+    "AUGMENTOR.FLIP.P": TOGETHER,
+    "AUGMENTOR.MISALIGNMENT.ROTATE_RATIO": f"sections turn by at most {TURNED:g} degrees; at 0 they do not",
 }
 _OF_STACKS = ("MISSINGSECTION", "MISALIGNMENT", "MISSINGPARTS", "MOTIONBLUR")
 """Not done to single sections."""

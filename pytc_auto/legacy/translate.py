@@ -208,13 +208,14 @@ class _Made:
 
     def _augmentation(self, size: ZyxFloat, patch: Zyx, network: Raw, heads: list[Raw]) -> Raw:
         """Effects, and all symmetries that there are or none."""
-        flips, effects = translate_augmentation(self.config, size, patch)
+        varied = translate_augmentation(self.config, size, patch)
+        self.told += varied.told
         offsets = [zyx(o) for head in heads if head["kind"] == "affinities" for o in head["offsets"]]
         layers = [zyx(step) for step in (*network["strides"], *network["kernels"])]
         group = symmetry_group(size, patch, per_axis=layers, offsets=offsets)
         if any(head["kind"] == "flow" for head in heads):
             group = tuple(symmetry for symmetry in group if symmetry.axes[0] == 0)
-        return {"symmetries": len(group) if flips else 1, "effects": effects}
+        return {"symmetries": len(group) if varied.symmetric else 1, "effects": varied.effects}
 
 
 def _channels(head: Raw) -> int:

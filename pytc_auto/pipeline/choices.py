@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pytc_auto.schema.plan import Plan
 
 Symmetries = int | Literal["all"]
+V1_SYMMETRIES = (1, 4, 8, 16)
 
 
 def chosen_symmetries(plan: Plan, asked: Symmetries | None) -> int:
@@ -22,11 +23,23 @@ def chosen_symmetries(plan: Plan, asked: Symmetries | None) -> int:
     Raises:
         PlanError: There are not as many; what takes them away is told.
     """
+    if plan.inference.blending != "gaussian":
+        return _chosen_of_v1(plan, asked)
     allowed = len(plan.symmetry_group)
     if asked is None or asked == "all":
         return plan.inference.symmetries if asked is None else allowed
     if not 1 <= asked <= allowed:
         raise PlanError(f"{plan.name}: {asked} symmetries are asked for, but {_left(plan)}. Use 1 to {allowed}, or all.")
+    return asked
+
+
+def _chosen_of_v1(plan: Plan, asked: Symmetries | None) -> int:
+    """The same where a plan predicts as v1 did, which knew a few numbers only."""
+    if asked is None or asked == "all":
+        return plan.inference.symmetries if asked is None else V1_SYMMETRIES[-1]
+    if asked not in V1_SYMMETRIES:
+        known = ", ".join(map(str, V1_SYMMETRIES))
+        raise PlanError(f"{plan.name}: {asked} symmetries are asked for, but it predicts as v1 did. Use {known}, or all.")
     return asked
 
 

@@ -44,6 +44,8 @@ def disagreements(values: Mapping[str, Any], fields: Collection[str], undecided:
         faults += _patch(patch, given("network"), given("heads"))
     if (network := given("network")) is not None:
         faults += _network(network, patch, given("inference"))
+    if (inference := given("inference")) is not None:
+        faults += _inference(inference, given("heads"))
     if (heads := given("heads")) is not None:
         faults += _heads(heads, given("labels"), given("decoder"))
     if given("auxiliary") and (labels := given("labels")) is not None and labels.kind == "classes":
@@ -72,6 +74,12 @@ def _network(network: Network, patch: Zyx | None, inference: Inference | V1Infer
     if patch is not None and network.deep_supervision and not network.supervised(patch):
         told = f"no stage but the finest has {LEAST_SUPERVISED} voxels on each axis that is pooled"
         yield f"network.deep_supervision: {told}, patch is {list(patch)}. Use false, or a larger patch or more stages"
+
+
+def _inference(inference: Inference | V1Inference, heads: list[Head] | None) -> Iterator[str]:
+    if inference.blending != "gaussian" and heads is not None and len(inference.activations) != len(heads):
+        told = f"has {len(inference.activations)} values, heads has {len(heads)}"
+        yield f"inference.activations: {told}. Give one activation a head"
 
 
 def _heads(heads: list[Head], labels: Labels | None, decoder: Decoder | None) -> Iterator[str]:
