@@ -30,7 +30,7 @@ def import_v1(  # noqa: PLR0917
 
     made = run(config, pairs or (), base=base, weights=weights, out=out, voxel_size_nm=voxel_size)
     console = screen()
-    console.print(plan_table(made.plan, explain=True))
+    console.print(plan_table(made.plan))
     console.print(import_table([(row.key, row.value, row.instead) for row in made.rows]))
     folder = made.run.folder
     console.print(f"Plan: {made.run.plan_file}")

@@ -1,8 +1,8 @@
 """Prediction as PyTorch Connectomics v1 did it, box by box.
 
 v1 padded the whole volume, slid a window over it, applied the activations, averaged over symmetries and blended what came out.
-Here the same windows lie over the same padding, and only those that meet a box are computed; sums are in v1's order, so that whole
-and blocks agree. Source: connectomics/engine/trainer.py and data/dataset/dataset_volume.py of its tag v1.0.0.
+Here the same windows lie over the same padding, and only those that meet a box are computed; sums are in v1's order, so that a
+whole volume and its blocks agree. Source: connectomics/engine/trainer.py and data/dataset/dataset_volume.py of its tag v1.0.0.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from pytc_auto.geometry import Zyx, zyx
 from pytc_auto.legacy.config import V1Config, refuse
 
 Raw = dict[str, Any]
-BLOCK_BYTES = 5e8
+BLOCK_BYTES = 1e9
+MOST_WINDOWS = 8
+"""On an axis of a block."""
 PAD_MODES = ("reflect", "symmetric", "edge", "wrap", "constant")
 NUMBERS = (None, 0, 4, 8, 16)
 
@@ -100,8 +102,12 @@ def _sides(given: Any, where: str) -> list[list[int]]:
 
 
 def _block(patch: Zyx, channels: int) -> Zyx:
-    """A few windows on each axis, as many as fit the memory of a block."""
-    voxels, times = BLOCK_BYTES / (4 * (channels + 2)), 8
-    while times > 1 and math.prod(n * times for n in patch) > voxels:
-        times -= 1
-    return zyx([n * times for n in patch])
+    """Whole windows, as many as fit the memory of a block, about as many on each axis: z first."""
+    most, times = BLOCK_BYTES / (4 * (channels + 2)), [1, 1, 1]
+    while max(times) < MOST_WINDOWS:
+        axis = times.index(min(times))
+        times[axis] += 1
+        if math.prod(n * t for n, t in zip(patch, times, strict=True)) > most:
+            times[axis] -= 1
+            break
+    return zyx([n * t for n, t in zip(patch, times, strict=True)])

@@ -237,6 +237,7 @@ def _rows(config: V1Config, told: list[tuple[str, str]]) -> list[Row]:
     """What was told, and of each other key that is not the default and decides nothing, what happens instead."""
     noted = {key for key, _ in told}
     silent = [(key, GONE[key]) for key in config.changed if key not in noted and not fields_of(key)]
-    order = list(config.values)
-    found = sorted([*told, *silent], key=lambda pair: order.index(pair[0]))
-    return [Row(key, str(config[key]), text) for key, text in dict.fromkeys(found)]
+    texts: dict[str, list[str]] = {key: [] for key in config.values}
+    for key, text in [*told, *silent]:
+        texts[key] += [] if text in texts[key] else [text]
+    return [Row(key, str(config[key]), "; ".join(found)) for key, found in texts.items() if found]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pytc_auto.errors import DataError, ModelError, OutputError
 from pytc_auto.geometry import Zyx, ZyxFloat
@@ -83,14 +81,13 @@ def import_v1(
         folds=folds_of(volumes, triple(loaded["MODEL.INPUT_SIZE"], "MODEL.INPUT_SIZE", str(config)), found.shape),
     )
     made = translate(loaded, given, str(config))
-    network = _network(Path(weights), loaded, made.model_plan) if weights is not None else None
+    if weights is not None:
+        _export(run, Path(weights), made, loaded)
     made.plan.save(run.plan_file)
     if volumes:
         _dataset(volumes, made.plan, loaded).save(run.dataset_file)
-    if network is not None:
-        _export(run, made, network)
     rows = [*_size_row(made.plan), *made.rows, *(Row(key, str(loaded[key]), text) for key, text in named.told)]
-    return Imported(run, made.plan, rows, run.model if network is not None else None)
+    return Imported(run, made.plan, rows, run.model if weights is not None else None)
 
 
 @dataclass(frozen=True)
@@ -148,31 +145,16 @@ def _dataset(volumes: Sequence[Named], plan: Plan, config: V1Config) -> Dataset:
     return Dataset(root=str(root), task=plan.task, unlabeled=[], class_names={}, volumes=entries)
 
 
-def _network(path: Path, config: V1Config, plan: Plan) -> Any:
-    """The plan's network with the checkpoint's weights.
+def _export(run: Run, weights: Path, made: Translation, config: V1Config) -> None:
+    """Write the model folder.
 
     Raises:
         ModelError: The architecture is not carried over, or the file is no checkpoint of it.
+        OutputError: There is a model folder already.
     """
     if not carried_over(config):
         name = config["MODEL.ARCHITECTURE"]
-        raise ModelError(f"{path}: weights of {name} are not carried over. Import without --weights, and train the plan anew.")
-    from pytc_auto.models.build import build_network
-    from pytc_auto.models.v1.checkpoint import load_checkpoint
+        raise ModelError(f"{weights}: weights of {name} are not carried over. Import without --weights, and train the plan anew.")
+    from pytc_auto.pipeline.v1_model import weights_to_model
 
-    network = build_network(plan)
-    load_checkpoint(network, path)
-    return network.eval()
-
-
-def _export(run: Run, made: Translation, network: Any) -> None:
-    """Write the model folder; it is replaced whole."""
-    from pytc_auto.models.weights import save_weights
-
-    partial = run.folder / ".model.part"
-    shutil.rmtree(partial, ignore_errors=True)
-    made.model_plan.save(partial / "plan.yaml")
-    save_weights(network, partial / "fold_0.safetensors")
-    made.decoder.save(partial / "decoder.json")
-    shutil.rmtree(run.model, ignore_errors=True)
-    partial.replace(run.model)
+    weights_to_model(weights, made.model_plan, run.model, made.decoder)

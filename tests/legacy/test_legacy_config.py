@@ -58,7 +58,7 @@ def test_texts_are_literals_and_null_goes_with_any_type(tmp_path, text, key, val
         ("1: 2", "KeyError: Non-existent config key: 1"),
         (
             "SOLVER: {BASE_LR: 1}",
-            "ValueError: Type mismatch (<class 'float'> vs. <class 'int'>) with values (0.001 vs. 1) for config key: SOLVER.BASE_LR",
+            "Type mismatch (<class 'float'> vs. <class 'int'>) with values (0.001 vs. 1) for config key: SOLVER.BASE_LR",
         ),
         ("DATASET: {DO_2D: 1}", "ValueError: Type mismatch (<class 'bool'> vs. <class 'int'>)"),
         ("MODEL: {FILTERS: 3}", "ValueError: Type mismatch (<class 'list'> vs. <class 'int'>)"),
@@ -98,8 +98,10 @@ def test_nothing_hostile_is_run(tmp_path):
         load_config(write(tmp_path, tag))
     with pytest.raises(PlanError, match="Python configurations would be run"):
         load_config(write(tmp_path, f"open({str(made)!r}, 'w')", "config.py"))
-    with pytest.raises(PlanError, match="is nested too deeply|Type mismatch|too many nested"):
-        load_config(write(tmp_path, f"DATASET: {{IMAGE_NAME: \"{'[' * 9000}\"}}"), pairs=["DATASET.IMAGE_NAME", "[" * 150 + "]" * 150])
+    with pytest.raises(PlanError, match=r"is nested too deeply|Type mismatch"):
+        load_config(
+            write(tmp_path, f'DATASET: {{IMAGE_NAME: "{"[" * 9000}"}}'), pairs=["DATASET.IMAGE_NAME", "[" * 150 + "]" * 150]
+        )
     with pytest.raises(PlanError, match="is not plain YAML"):
         load_config(write(tmp_path, "[" * 4000))
     assert not made.exists()
@@ -109,9 +111,9 @@ def test_nothing_hostile_is_run(tmp_path):
 def test_files_that_are_no_configuration_are_refused(tmp_path, content):
     path = tmp_path / "config.yaml"
     path.write_bytes(content)
-    with pytest.raises(PlanError, match="config.yaml"):
+    with pytest.raises(PlanError, match=r"config\.yaml"):
         load_config(path)
-    with pytest.raises(PlanError, match="absent.yaml: cannot be read"):
+    with pytest.raises(PlanError, match=r"absent\.yaml: cannot be read"):
         load_config(tmp_path / "absent.yaml")
 
 

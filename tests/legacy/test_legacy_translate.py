@@ -18,7 +18,9 @@ SIZE = (30.0, 6.0, 6.0)
 
 def given(**changes):
     folds = {"kind": "volumes", "count": 2, "members": 1}
-    return Given(**{"name": "old", "machine": PRESETS["M"], "memory": lambda _: 1, "voxel_size_nm": SIZE, "folds": folds, **changes})
+    return Given(
+        **{"name": "old", "machine": PRESETS["M"], "memory": lambda _: 1, "voxel_size_nm": SIZE, "folds": folds, **changes}
+    )
 
 
 def made(changes=(), **facts):
