@@ -97,6 +97,15 @@ def blocks(region: Box, block: Zyx) -> Iterator[Box]:
         yield Box.of_shape(block, start).intersect(region)
 
 
+def whole_chunks(block: Zyx, chunk: Zyx) -> Zyx:
+    """A block of as many whole chunks as fit into this one, at least one: two such blocks have no chunk in common.
+
+    >>> whole_chunks((150, 64, 20), (64, 64, 64))
+    (128, 64, 64)
+    """
+    return zyx([max(1, n // c) * c for n, c in zip(block, chunk, strict=True)])
+
+
 def patch_starts(extent: int, patch: int, step: int) -> list[int]:
     """Where patches start along one axis, from 0, the last moved inward.
 

@@ -7,7 +7,7 @@ ended, makes the next file, which the file system lets only one do. No file is r
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,18 +18,19 @@ _GIVEN_BACK = "given back\n"
 
 
 @contextmanager
-def claimed(path: Path, *, wait: bool = False) -> Iterator[Worker | None]:
+def claimed(path: Path, *, waiting: Callable[[Worker], None] | None = None) -> Iterator[Worker | None]:
     """Try to have a claim while the context lasts.
 
     Args:
         path: Of the claim's files, without their numbers; the folder is made.
-        wait: Whether to wait until it is free.
+        waiting: Told who has it, again and again until it is free; None not to wait.
 
     Yields:
         None if the claim is had by this process, else who has it. What the holder was to do may be done by then: look again.
     """
     presence, other = _take(path)
-    while presence is None and wait:
+    while other is not None and waiting is not None:
+        waiting(other)
         time.sleep(POLL_SECONDS)
         presence, other = _take(path)
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytc_auto.errors import OutputError
 from pytc_auto.executors.ledger import BlockLedger
 from pytc_auto.executors.processes import outcomes_in_processes
-from pytc_auto.executors.shard import Shard
+from pytc_auto.executors.shard import WHOLE, Shard
 from pytc_auto.executors.task import Fault, Outcome, Task, outcomes_here
 from pytc_auto.geometry import Box
 
@@ -34,7 +34,7 @@ class Executor:
     """
 
     environments: tuple[Mapping[str, str], ...] = ()
-    shard: Shard = Shard()
+    shard: Shard = WHOLE
     dask: str | None = None
 
     def run(self, task: Task, boxes: Sequence[Box], ledger: BlockLedger, finished: Finished = lambda _: None) -> None:

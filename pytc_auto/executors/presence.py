@@ -121,7 +121,7 @@ def _is_alive(pid: int, born: int) -> bool:
 
 
 def _born(pid: int) -> int:
-    """When a process began, in ticks since the machine did; 0 where the system does not tell, or for a process that is no more."""
+    """When a process began, in ticks since the machine did; 0 where the system does not tell, or the process has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:

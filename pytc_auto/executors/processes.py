@@ -60,7 +60,7 @@ def work(payload: bytes, ledger: BlockLedger, boxes: Sequence[Box]) -> list[Outc
 @lru_cache(maxsize=1)
 def _unpickled(payload: bytes) -> Task:
     """The task, with the networks that it has loaded."""
-    task: Task = pickle.loads(payload)  # noqa: S301 made by the process that started this one
+    task: Task = pickle.loads(payload)
     return task
 
 

@@ -25,3 +25,7 @@ class Shard:
     def of(self, boxes: Sequence[Box]) -> Sequence[Box]:
         """The blocks of this shard."""
         return boxes[self.index :: self.count]
+
+
+WHOLE = Shard()
+"""All blocks."""

@@ -45,7 +45,7 @@ class StagedTask(ABC):
         """What the block is made from."""
 
     @abstractmethod
-    def compute(self, box: Box, found: Any, share: Share) -> Any:
+    def compute(self, found: Any, share: Share) -> Any:
         """What is to be written, from what was read."""
 
     @abstractmethod
@@ -54,7 +54,7 @@ class StagedTask(ABC):
 
     def __call__(self, box: Box) -> None:
         """All three."""
-        self.write(box, self.compute(box, self.read(box), lambda _: None))
+        self.write(box, self.compute(self.read(box), lambda _: None))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _overlapping(task: StagedTask, boxes: Sequence[Box], ledger: BlockLedger, sh
             if following is not None:
                 reading.append(reader.submit(task.read, following))
             running = ledger.running(box)
-            made = _computed(task, box, reading.pop(0), partial(share, box), running)
+            made = _computed(task, reading.pop(0), partial(share, box), running)
             before, writing = writing, writer.submit(_written, task, box, [made], ledger, running)
             del made
             if before is not None:
@@ -124,11 +124,11 @@ def _overlapping(task: StagedTask, boxes: Sequence[Box], ledger: BlockLedger, sh
             yield writing.result()
 
 
-def _computed(task: StagedTask, box: Box, reading: Future[Any], share: Share, running: Presence) -> Any:
+def _computed(task: StagedTask, reading: Future[Any], share: Share, running: Presence) -> Any:
     """What is to be written, or a fault."""
     try:
         running.begin()
-        return task.compute(box, reading.result(), share)
+        return task.compute(reading.result(), share)
     except Exception as error:
         return Fault.of(error)
     except BaseException:

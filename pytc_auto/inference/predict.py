@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 
 from pytc_auto.geometry import Box
+from pytc_auto.inference.quantize import quantize_in_place
 from pytc_auto.inference.window import Logits, Predictor, Progress
 from pytc_auto.inference.window_v1 import V1Predictor
 from pytc_auto.io.predictions import shares_to_uint8, to_uint8
@@ -63,6 +65,13 @@ def predict_box(  # noqa: PLR0913
         ModelError: The network gave values that are not finite.
     """
     return predictor(networks, plan, device=device, symmetries=symmetries).predict(image, box, progress)
+
+
+def quantized(values_czyx: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """What a plan's predictor gives, as it is stored, (C, Z, Y, X), on the same device. The values may be overwritten."""
+    if isinstance(plan.inference, V1Inference):
+        return torch.from_numpy(shares_to_uint8(values_czyx.numpy()))
+    return quantize_in_place(values_czyx, plan.heads)
 
 
 def stored(values_czyx: Logits, plan: Plan) -> npt.NDArray[np.uint8]:

@@ -19,8 +19,9 @@ from pytc_auto.data.intensity import as_bytes, normalize
 from pytc_auto.errors import DataError, ModelError
 from pytc_auto.geometry import Box, Zyx, zyx
 from pytc_auto.inference.symmetries_v1 import merged
+from pytc_auto.inference.transfer import Sent
 from pytc_auto.inference.weights_v1 import window_weights
-from pytc_auto.inference.window import Progress, evaluating
+from pytc_auto.inference.window import Progress, Seen, evaluating
 from pytc_auto.io.volume import Array, Volume
 from pytc_auto.schema.inference_v1 import Activation, V1Inference
 from pytc_auto.schema.plan import Plan
@@ -59,26 +60,54 @@ class V1Predictor:
             DataError: The image has values that are not finite, or is damaged.
             ModelError: The network gave values that are not finite.
         """
+        seen = self.read(image, box)
+        total = self.blend(seen, progress)
+        self.check(torch.stack(torch.aminmax(total)).numpy(), seen)
+        return total.numpy()
+
+    def read(self, image: Volume, box: Box) -> Seen:
+        """All gray values that a box is predicted from, with the padding; windows are told in the image's voxels.
+
+        Raises:
+            ValueError: The box is empty or not inside the image.
+            DataError: The image has values that are not finite, or is damaged.
+        """
         if not (box.size and image.box.contains(box)):
             raise ValueError(f"{image.source}: box {box} is empty or not inside {image.box}")
         padded = Padded(self._bytes(image), self.way)
-        inside = box.shift(padded.before)
+        windows = windows_meeting(padded.shape, self.way, box.shift(padded.before))
+        region = Box(windows[0].start, windows[-1].stop)
+        gray = torch.from_numpy(padded.read(region))
+        seen = [window.relative_to(padded.before) for window in windows]
+        return Seen(image.source, box, seen[0].start, seen, Sent(gray))
+
+    def blend(self, seen: Seen, progress: Progress | None = None) -> torch.Tensor:
+        """The weighted mean of the windows' values inside a box, (C, Z, Y, X), float32. They may not be finite; see ``check``."""
+        assert seen.gray is not None
+        box, gray_zyx = seen.box, seen.gray.received().numpy()
         total_czyx = np.zeros((self.plan.channels, *box.shape), np.float32)
         weight_zyx = np.zeros(box.shape, np.float32)
-        windows = windows_meeting(padded.shape, self.way, inside)
         with evaluating(self.networks), torch.inference_mode():
-            for number, window in enumerate(windows, start=1):
-                values_czyx = self._window(padded.read(window), image.source, window)
-                common = window.intersect(inside)
-                inner, outer = common.relative_to(window.start).slices, common.relative_to(inside.start).slices
+            for number, window in enumerate(seen.patches, start=1):
+                values_czyx = self._window(gray_zyx[window.relative_to(seen.origin).slices], seen.source, window)
+                common = window.intersect(box)
+                inner, outer = common.relative_to(window.start).slices, common.relative_to(box.start).slices
                 total_czyx[(slice(None), *outer)] += values_czyx[(slice(None), *inner)] * self._weights[inner]
                 weight_zyx[outer] += self._weights[inner]
                 if progress:
-                    progress(number / len(windows))
+                    progress(number / len(seen.patches))
         total_czyx /= weight_zyx
-        if not np.isfinite(total_czyx).all():
-            raise ModelError(f"{image.source}: box {box}: the network gave NaN or infinite values. Use another checkpoint.")
-        return total_czyx
+        return torch.from_numpy(total_czyx)
+
+    def check(self, extremes: Float32, seen: Seen) -> None:
+        """Refuse values, of which these are the least and the greatest, that are not finite.
+
+        Raises:
+            ModelError: They are not.
+        """
+        if not np.isfinite(extremes).all():
+            told = "the network gave NaN or infinite values. Use another checkpoint."
+            raise ModelError(f"{seen.source}: box {seen.box}: {told}")
 
     def _bytes(self, image: Volume) -> Volume:
         """The image as the plan's range has it; its least and greatest values are read once."""

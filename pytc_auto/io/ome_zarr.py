@@ -15,7 +15,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from pytc_auto.errors import OutputError
-from pytc_auto.geometry import Box, Zyx, ZyxFloat, blocks, zyx
+from pytc_auto.geometry import Box, Zyx, ZyxFloat, blocks, whole_chunks, zyx
 from pytc_auto.io.scale import Kind, coarse_shape, coarse_voxel_size, coarsen, fine_box
 
 CHUNK: Zyx = (64, 64, 64)
@@ -227,7 +227,7 @@ def _halving(shape: Zyx, voxel_size_nm: ZyxFloat) -> Zyx:
 
 def _fill(coarse: zarr.Array, fine: zarr.Array, factor: Zyx, kind: Kind) -> None:
     """Write a level from the next finer one, in blocks of whole chunks."""
-    block = zyx([max(1, n // c) * c for n, c in zip(_BLOCK, coarse.chunks[-3:], strict=True)])
+    block = whole_chunks(_BLOCK, zyx(coarse.chunks[-3:]))
     for channel in itertools.product(*(range(n) for n in coarse.shape[:-3])):
         for box in blocks(Box.of_shape(coarse.shape[-3:]), block):
             source = fine[(*channel, *fine_box(box, factor, zyx(fine.shape[-3:])).slices)]

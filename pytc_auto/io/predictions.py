@@ -19,7 +19,8 @@ LOGIT_SCALE = Inference.logit_scale
 UNSEEN = -1e4
 """The logit, in every channel, of a voxel that was not predicted; it is stored as 0 in every channel."""
 
-_SATURATED = np.float32(30)
+SATURATED = 30.0
+"""Of the scaled logit: beyond it a sigmoid is 0 or 1 in a byte by far."""
 
 
 def to_uint8(logits_czyx: Float32, heads: Sequence[Head]) -> UInt8:
@@ -95,7 +96,7 @@ def _parts(heads: Sequence[Head], channels: int) -> Iterator[tuple[Head, slice]]
 
 
 def _sigmoid(logits: Float32) -> Float32:
-    shares = 1 / (1 + np.exp(-np.clip(logits, -_SATURATED, _SATURATED)))
+    shares = 1 / (1 + np.exp(-np.clip(logits, -SATURATED, SATURATED)))
     return shares.astype(np.float32, copy=False)
 
 

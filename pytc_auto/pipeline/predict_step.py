@@ -2,47 +2,114 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytc_auto.geometry import Box
+from pytc_auto.executors.executor import Executor
+from pytc_auto.executors.ledger import BlockLedger
+from pytc_auto.geometry import Box, Zyx, blocks, whole_chunks, zyx
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.segmentation_job import STATE, Job
 from pytc_auto.progress import Progress
 
+LEDGER = "predict"
 
-def predict_step(job: Job, source: Volume, progress: Progress) -> tuple[Any, Box]:
-    """The stored predictions, and the part of the working grid that they are of."""
-    from pytc_auto.inference.blocks import BlockLedger, predict_volume
-    from pytc_auto.io.cache import cached
-    from pytc_auto.io.ome_zarr import CHUNK, create_image, open_level
-    from pytc_auto.io.scale import at_scale, coarse_box, fine_box
+
+@dataclass(frozen=True)
+class Predicted:
+    """The stored predictions.
+
+    Attributes:
+        array: (C, Z, Y, X), uint8.
+        part: Of the working grid that they are of.
+        left: Blocks that other shards have not finished.
+        blocks: In all.
+    """
+
+    array: Any
+    part: Box
+    left: int
+    blocks: int
+
+
+def create_predictions(job: Job, source: Volume) -> None:
+    """Make the array that predictions go into, if it is not there. Two processes must not do it at once."""
+    from pytc_auto.io.ome_zarr import create_image
+    from pytc_auto.io.scale import coarse_box, fine_box
 
     plan, target = job.setting.plan, job.target
-    image, part = at_scale(source, plan.working_scale, kind="image"), coarse_box(job.box, plan.working_scale)
-    mask = job.mask and at_scale(cached(job.mask, target / STATE / "cache", progress), plan.working_scale, kind="labels")
-    if not (target / "0" / "zarr.json").is_file():
-        create_image(
-            target,
-            shape_czyx=(plan.channels, *part.shape),
-            chunks=(1, *CHUNK),
-            dtype="uint8",
-            voxel_size_nm=image.voxel_size_nm or plan.working_voxel_size_nm,
-            translation_nm=job.translation_nm(fine_box(part, plan.working_scale, source.shape).start, plan.working_scale),
-            attributes={
-                **job.attributes,
-                "heads": [head.model_dump() for head in plan.heads],
-                "logit_scale": plan.inference.logit_scale,
-            },
-        )
-    predictions = open_level(target, writable=True)
-    predict_volume(
-        job.setting.predictors,
-        image,
-        predictions,
-        ledger=BlockLedger(target / STATE / "done", job.hash),
-        part=part,
-        mask=mask,
-        progress=lambda share: progress(f"predicting {Path(job.path).name}", share * part.size, part.size),
+    if _is_complete(target):
+        return
+    shutil.rmtree(target / "0", ignore_errors=True)
+    part = coarse_box(job.box, plan.working_scale)
+    create_image(
+        target,
+        shape_czyx=(plan.channels, *part.shape),
+        chunks=(1, *_chunk(job)),
+        dtype="uint8",
+        voxel_size_nm=_working_size(source, plan.working_scale) or plan.working_voxel_size_nm,
+        translation_nm=job.translation_nm(fine_box(part, plan.working_scale, source.shape).start, plan.working_scale),
+        attributes={
+            **job.attributes,
+            "heads": [head.model_dump() for head in plan.heads],
+            "logit_scale": plan.inference.logit_scale,
+        },
     )
-    return predictions, part
+
+
+def predict_step(job: Job, source: Volume, mask: Volume | None, executor: Executor, progress: Progress) -> Predicted:
+    """Predict the blocks of the executor's shard that are not finished.
+
+    Args:
+        job: Its output has the array for the predictions.
+        source: The volume; readable by box.
+        mask: Of the same shape; None without one.
+        executor: Runs the blocks.
+        progress: Told how far the shard is.
+    """
+    from pytc_auto.inference.blocks import BlockPrediction
+    from pytc_auto.io.ome_zarr import open_level
+    from pytc_auto.io.scale import at_scale, coarse_box
+
+    plan, scale = job.setting.plan, job.setting.plan.working_scale
+    part = coarse_box(job.box, scale)
+    task = BlockPrediction(
+        job.setting.load,
+        partial(open_level, job.target, writable=True),
+        at_scale(source, scale, kind="image"),
+        part,
+        mask and at_scale(mask, scale, kind="labels"),
+        str(job.target),
+    )
+    boxes = list(blocks(part, whole_chunks(zyx(plan.inference.block), _chunk(job))))
+    ledger, of = BlockLedger(job.target / STATE / LEDGER, job.hash), sum(box.size for box in executor.shard.of(boxes))
+    executor.run(task, boxes, ledger, lambda done: progress(f"predicting {Path(job.path).name}", done, of))
+    return Predicted(open_level(job.target), part, len(ledger.left(boxes)), len(boxes))
+
+
+def _chunk(job: Job) -> Zyx:
+    """Of the predictions: no larger than a block, so that a block is one or several whole chunks and has them for itself."""
+    from pytc_auto.io.ome_zarr import CHUNK
+
+    z, y, x = (min(c, n) for c, n in zip(CHUNK, job.setting.plan.inference.block, strict=True))
+    return z, y, x
+
+
+def _is_complete(target: Path) -> bool:
+    """Whether the array is there and described; the description is written last."""
+    try:
+        described = json.loads((target / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]["multiscales"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(described) and (target / "0" / "zarr.json").is_file()
+
+
+def _working_size(source: Volume, scale: Zyx) -> tuple[float, float, float] | None:
+    """Voxel size of the working grid, if the volume tells."""
+    from pytc_auto.io.scale import coarse_voxel_size
+
+    return source.voxel_size_nm and coarse_voxel_size(source.voxel_size_nm, scale)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pytc_auto.errors import OutputError, PytcError
+from pytc_auto.executors.executor import Executor
 from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.pipeline.choices import Symmetries, chosen_symmetries
 from pytc_auto.pipeline.model_folder import open_models
@@ -14,6 +16,8 @@ from pytc_auto.pipeline.segment import segment
 from pytc_auto.pipeline.segmentation_job import Job, Outcome, Setting
 from pytc_auto.pipeline.volume_list import find_volumes
 from pytc_auto.progress import Progress, silent
+
+HERE = Executor()
 
 
 def predict(  # noqa: PLR0913
@@ -28,6 +32,7 @@ def predict(  # noqa: PLR0913
     symmetries: Symmetries | None = None,
     keep_predictions: bool = False,
     force: bool = False,
+    executor: Executor = HERE,
     progress: Progress = silent,
     told: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Path]:
@@ -46,11 +51,12 @@ def predict(  # noqa: PLR0913
         symmetries: Predictions averaged per patch; the plan's number by default.
         keep_predictions: Keep the network's output beside the segmentation.
         force: Go on although the voxel size differs from the one the model was trained on.
+        executor: Where the blocks are predicted, from ``make_executor``: in this process by default.
         progress: Told how far each volume is.
         told: Told how each volume ended, when it does.
 
     Returns:
-        The output of each volume.
+        The output of each volume. With a shard it may not be complete: ``told`` knows.
 
     Raises:
         DataError: A volume or the mask cannot be read, has another voxel size, or does not hold the box.
@@ -72,23 +78,24 @@ def predict(  # noqa: PLR0913
     targets = listed.targets(Path(out))
     outcomes = []
     for path, target in zip(listed.paths, targets, strict=True):
-        outcomes.append(_attempt(setting, path, target, progress))
+        outcomes.append(_attempt(setting, path, target, executor, progress))
         told(outcomes[-1])
     _raise_failures(outcomes)
     return targets
 
 
-def _attempt(setting: Setting, path: str, target: Path, progress: Progress) -> Outcome:
+def _attempt(setting: Setting, path: str, target: Path, executor: Executor, progress: Progress) -> Outcome:
     """One volume, and how it ended."""
-    started, voxels = time.perf_counter(), 0
+    started, voxels, left = time.perf_counter(), 0, ""
     try:
         job = Job.open(setting, path, target)
         voxels, before = job.box.size, job.finished()
         if not before:
-            segment(job, progress)
+            left = segment(job, executor, progress)
     except Exception as error:
         return Outcome(path, target, "failed", time.perf_counter() - started, voxels, error)
-    return Outcome(path, target, "done before" if before else "done", time.perf_counter() - started, voxels, None)
+    state: Literal["done before", "not all", "done"] = "done before" if before else "not all" if left else "done"
+    return Outcome(path, target, state, time.perf_counter() - started, voxels, left=left)
 
 
 def _raise_failures(outcomes: Sequence[Outcome]) -> None:

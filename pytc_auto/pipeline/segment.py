@@ -3,45 +3,77 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from pytc_auto.errors import OutputError
+from pytc_auto.executors.claim import claimed
+from pytc_auto.executors.executor import Executor
+from pytc_auto.executors.presence import Worker
+from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.decode_step import decode_step
-from pytc_auto.pipeline.predict_step import predict_step
+from pytc_auto.pipeline.predict_step import LEDGER, Predicted, create_predictions, predict_step
 from pytc_auto.pipeline.segmentation_job import SEGMENTATION, STATE, Job
 from pytc_auto.progress import Progress
 
 
-def segment(job: Job, progress: Progress) -> None:
+def segment(job: Job, executor: Executor, progress: Progress) -> str:
     """Blocks of prediction, then decoding, then pyramids.
+
+    Returns:
+        What is left to other shards; empty if the segmentation is complete.
 
     Raises:
         OutputError: The output cannot be written; the same call goes on from there.
     """
     try:
-        _segment(job, progress)
+        job.note(finished=False)
+        with claimed(job.claim(f"shard-{executor.shard.index}-of-{executor.shard.count}"), waiting=_told(progress)):
+            return _segment(job, executor, progress)
     except OSError as error:
         raise OutputError(
             f"{job.target}: cannot be written ({error}). Make room or check the rights, and run the same command again."
         ) from error
 
 
-def _segment(job: Job, progress: Progress) -> None:
-    """The steps of ``segment``."""
+def _segment(job: Job, executor: Executor, progress: Progress) -> str:
+    """The steps of ``segment``, of which each waits for nobody but the first."""
     from pytc_auto.io.cache import cached
+
+    with claimed(job.claim("begin"), waiting=_told(progress)):
+        if job.finished():
+            return ""
+        source = cached(job.source, job.target / STATE / "cache", progress)
+        mask = job.mask and cached(job.mask, job.target / STATE / "cache", progress)
+        create_predictions(job, source)
+    predicted = predict_step(job, source, mask, executor, progress)
+    if predicted.left and not job.finished():
+        return f"{predicted.left} of {predicted.blocks} blocks are left to other shards; the last one decodes"
+    with claimed(job.claim("decode")) as other:
+        if other is not None:
+            return f"all blocks are predicted, {other} decodes them"
+        if not job.finished():
+            _decode(job, source, predicted, progress)
+    return ""
+
+
+def _decode(job: Job, source: Volume, predicted: Predicted, progress: Progress) -> None:
+    """What one process does when all blocks are predicted."""
     from pytc_auto.io.ome_zarr import add_pyramid, remove_image
 
-    job.note(finished=False)
-    source = cached(job.source, job.target / STATE / "cache", progress)
-    predictions, part = predict_step(job, source, progress)
     progress(f"decoding {Path(job.path).name}", 0, 0)
-    decode_step(job, source, predictions, part)
+    decode_step(job, source, predicted.array, predicted.part)
     add_pyramid(job.target / "labels" / SEGMENTATION, kind="labels")
-    progress(f"decoding {Path(job.path).name}", part.size, part.size)
+    progress(f"decoding {Path(job.path).name}", predicted.part.size, predicted.part.size)
+    for unneeded in (LEDGER, "cache"):
+        shutil.rmtree(job.target / STATE / unneeded, ignore_errors=True)
     if job.setting.keep_predictions:
         add_pyramid(job.target, kind="image")
     else:
         remove_image(job.target)
-    for unneeded in ("done", "cache"):
-        shutil.rmtree(job.target / STATE / unneeded, ignore_errors=True)
     job.note(finished=True)
+
+
+def _told(progress: Progress) -> Callable[[Worker], None]:
+    """What is shown while another process has what is needed."""
+    return lambda other: progress(f"waiting for {other}", 0, 0)

@@ -7,15 +7,16 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytc_auto.errors import DataError, OutputError
-from pytc_auto.files import write_whole
+from pytc_auto.files import create_whole, write_whole
 from pytc_auto.geometry import Box, Zyx, ZyxFloat
-from pytc_auto.io.open import locate, open_segmentation, open_volume
+from pytc_auto.io.open import open_segmentation, open_volume
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.model_folder import Model, same_size
+from pytc_auto.pipeline.volume_identity import volume_identity
 from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.plan import Plan
 
@@ -33,18 +34,20 @@ class Outcome:
     Attributes:
         volume: As it was named.
         target: Where its segmentation is, or was to be.
-        state: Whether it was segmented now or by an earlier call.
+        state: Whether it was segmented now or by an earlier call; "not all" if that is left to other shards.
         seconds: Wall clock.
         voxels: Of its box; 0 if it could not be opened.
         error: Why it failed.
+        left: What is left to others.
     """
 
     volume: str
     target: Path
-    state: Literal["done", "done before", "failed"]
+    state: Literal["done", "done before", "not all", "failed"]
     seconds: float
     voxels: int
-    error: Exception | None
+    error: Exception | None = None
+    left: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,15 @@ class Setting:
         """The first model's."""
         return self.models[0].plan
 
+    def load(self) -> list[AnyPredictor]:
+        """The networks of each model, loaded when they are first needed in a process."""
+        return self._predictors
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
+
     @cached_property
-    def predictors(self) -> list[AnyPredictor]:
-        """The networks of each model, loaded when they are first needed."""
+    def _predictors(self) -> list[AnyPredictor]:
         from pytc_auto.inference.predict import predictor
 
         models = zip(self.models, self.symmetries, strict=True)
@@ -132,10 +141,10 @@ class Job:
         told = {
             "models": [model.hash for model in self.setting.models],
             "symmetries": self.setting.symmetries,
-            "input": _identity(self.path, self.source),
+            "input": volume_identity(self.path, self.source),
             "voxel size": self.source.voxel_size_nm,
             "box": str(self.box),
-            "mask": self.mask and _identity(self.mask.source, self.mask),
+            "mask": self.mask and volume_identity(self.mask.source, self.mask),
             "kept predictions": self.setting.keep_predictions,
         }
         return json.loads(json.dumps(told))
@@ -179,10 +188,10 @@ class Job:
         Raises:
             OutputError: The output is something else's.
         """
-        if not self.target.exists() or (self.target.is_dir() and not any(self.target.iterdir())):
-            return False
         state = self.target / STATE / "job.json"
         if not state.is_file():
+            if not self.target.exists() or (self.target.is_dir() and {p.name for p in self.target.iterdir()} <= {STATE}):
+                return False
             raise OutputError(
                 f"{self.target}: exists already and is not an output of pytc predict. Choose another -o, or delete it."
             )
@@ -198,16 +207,16 @@ class Job:
         return bool(found.get("finished"))
 
     def note(self, *, finished: bool) -> None:
-        """Write whose the output is, whole or not at all."""
-        write_whole(self.target / STATE / "job.json", json.dumps({"job": self.identity, "finished": finished}) + "\n")
+        """Write whose the output is, whole or not at all. What another process has noted is not taken back."""
+        path, text = self.target / STATE / "job.json", json.dumps({"job": self.identity, "finished": finished}) + "\n"
+        if finished:
+            write_whole(path, text)
+        else:
+            create_whole(path, text)
 
-
-def _identity(path: str, volume: Volume) -> dict[str, object]:
-    """What tells a volume from another one, and from the same one changed. What lies at a URL counts as unchanged."""
-    place, key = locate(path)
-    modified = place.stat().st_mtime_ns if isinstance(place, Path) else None
-    where = str(place.resolve()) if isinstance(place, Path) else str(place)
-    return {"path": where, "key": key, "shape": volume.shape, "dtype": str(volume.dtype), "modified": modified}
+    def claim(self, what: str) -> Path:
+        """Of the claim to a part of the work that one process does."""
+        return self.target / STATE / "claims" / what
 
 
 def _declared_voxel_size(path: Path) -> ZyxFloat | None:

@@ -136,8 +136,8 @@ def _last_line(log: Path) -> str:
 
 def _run(text: str) -> None:
     """The child's part."""
-    from pytc_auto.pipeline.training import train_fold
     from pytc_auto.executors.parent import end_with_parent
+    from pytc_auto.pipeline.training import train_fold
 
     end_with_parent()
     task = json.loads(text)

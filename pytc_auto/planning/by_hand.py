@@ -14,12 +14,11 @@ from pydantic import TypeAdapter
 from pytc_auto.errors import PlanError
 from pytc_auto.planning.decisions import Decision
 from pytc_auto.schema.document import Part, check_field
-from pytc_auto.schema.plan import Plan, Why
+from pytc_auto.schema.plan import BY_HAND, Plan, Why
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-RULE = "by hand"
 NOT_HERE = MappingProxyType(
     {
         "format_version": "it is the file format's",
@@ -96,7 +95,7 @@ class Decisions:
         for path, given in self.by_hand.within(name).items():
             planned = _at(_raw(decision.value), path)
             numbers = {} if planned == given else {"planned": _number(planned)}
-            self._why[".".join((name, *path))] = Why(rule=RULE, numbers=numbers)
+            self._why[".".join((name, *path))] = Why(rule=BY_HAND, numbers=numbers)
         return value
 
     @property

@@ -29,6 +29,9 @@ Precision = Literal["bf16", "fp16", "fp32"]
 Numbers = dict[str, float | int | str | bool | list[float] | list[int] | list[str] | None]
 
 
+BY_HAND = "by hand"
+"""The rule of what a person has decided."""
+
 UNDECIDED = ("format_version", "name", "machine", "voxel_size_nm", "auxiliary", "why")
 """Fields of a plan that need no reason: they are given, or may be left out."""
 UNKNOWN_VOXEL_SIZE = "v1.unknown_voxel_size"

@@ -96,17 +96,22 @@ def test_of_many_that_try_at_once_one_has_it(path):
 
 def test_waiting_ends_when_it_is_free(path, monkeypatch):
     monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
-    order, inside = [], threading.Event()
+    order, inside, waits = [], threading.Event(), threading.Event()
+
+    def waiting(other):
+        assert other.pid == os.getpid()
+        waits.set()
 
     def second():
         inside.wait()
-        with claimed(path, wait=True) as other:
+        with claimed(path, waiting=waiting) as other:
             order.append(("second", other))
 
     thread = threading.Thread(target=second)
     thread.start()
     with claimed(path):
         inside.set()
+        assert waits.wait(10)
         order.append("first")
     thread.join()
     assert order == ["first", ("second", None)]

@@ -6,8 +6,10 @@ import torch
 import zarr
 
 from pytc_auto.errors import OutputError
+from pytc_auto.executors.executor import Executor
+from pytc_auto.executors.ledger import BlockLedger
 from pytc_auto.geometry import Box, blocks, patch_grid
-from pytc_auto.inference.blocks import BlockLedger, mean_logits, predict_volume
+from pytc_auto.inference.blocks import BlockPrediction, mean_logits
 from pytc_auto.inference.predict import predict_box
 from pytc_auto.inference.window import Predictor
 from pytc_auto.io.predictions import UNSEEN, to_uint8
@@ -44,6 +46,13 @@ def a_store(folder, plan):
     return zarr.create_array(folder / "predictions.zarr", shape=shape, chunks=(1, 8, 8, 8), dtype="uint8", fill_value=0)
 
 
+def predict(predictors, image, array, ledger, *, part=None, mask=None, progress=lambda _: None):
+    """All blocks of the first plan, in this process."""
+    part = part or image.box
+    task = BlockPrediction(lambda: predictors, lambda: array, image, part, mask)
+    Executor().run(task, list(blocks(part, predictors[0].plan.inference.block)), ledger, progress)
+
+
 class Filling:
     """A disk that is full from the n-th block on."""
 
@@ -60,29 +69,29 @@ class Filling:
 @pytest.fixture
 def predicted(monkeypatch):
     """The boxes that were computed."""
-    seen, plain = [], Predictor.predict
+    boxes, plain = [], Predictor.blend
 
-    def predict(self, image, box, progress=None):
-        seen.append(box)
-        return plain(self, image, box, progress)
+    def blend(self, seen, progress=None):
+        boxes.append(seen.box)
+        return plain(self, seen, progress)
 
-    monkeypatch.setattr(Predictor, "predict", predict)
-    return seen
+    monkeypatch.setattr(Predictor, "blend", blend)
+    return boxes
 
 
 def test_writes_what_one_box_gives(tmp_path, plan, networks, predictors, image):
     array, seen = a_store(tmp_path, plan), []
-    predict_volume(predictors, image, array, ledger=BlockLedger(tmp_path / "done", "a"), progress=seen.append)
+    predict(predictors, image, array, BlockLedger(tmp_path / "done", "a"), progress=seen.append)
     whole = to_uint8(predict_box(networks, image, plan, image.box), plan.heads)
     assert whole.std() > 0
     assert np.abs(array[:].astype(int) - whole).max() <= 1
     assert seen == sorted(seen)
-    assert seen[-1] == 1
+    assert seen[-1] == image.box.size
 
 
 def test_goes_on_after_the_last_finished_block(tmp_path, plan, predictors, image, predicted):
     whole = a_store(tmp_path / "whole", plan)
-    predict_volume(predictors, image, whole, ledger=BlockLedger(tmp_path / "whole" / "done", "a"))
+    predict(predictors, image, whole, BlockLedger(tmp_path / "whole" / "done", "a"))
     boxes = list(blocks(image.box, BLOCK))
     assert predicted == boxes
     predicted.clear()
@@ -90,80 +99,37 @@ def test_goes_on_after_the_last_finished_block(tmp_path, plan, predictors, image
     array = a_store(tmp_path / "part", plan)
     folder = tmp_path / "part" / ".pytc" / "done"
     with pytest.raises(OutputError, match=r"cannot be written .*No space left on device.*run the same command again"):
-        predict_volume(predictors, image, Filling(array, 2), ledger=BlockLedger(folder, "a"))
-    assert predicted == boxes[:3]
+        predict(predictors, image, Filling(array, 2), BlockLedger(folder, "a"))
+    assert predicted in (boxes[:3], boxes[:4]), "it stops when the third cannot be written; the fourth is computed meanwhile"
     predicted.clear()
 
-    predict_volume(predictors, image, array, ledger=BlockLedger(folder, "a"))
+    predict(predictors, image, array, BlockLedger(folder, "a"))
     assert predicted == boxes[2:]
     np.testing.assert_array_equal(array[:], whole[:])
     predicted.clear()
 
     seen = []
-    predict_volume(predictors, image, array, ledger=BlockLedger(folder, "a"), progress=seen.append)
+    predict(predictors, image, array, BlockLedger(folder, "a"), progress=seen.append)
     assert predicted == []
-    assert seen[-1] == 1
+    assert seen == [image.box.size]
 
 
 def test_an_interruption_leaves_no_mark(tmp_path, plan, predictors, image, monkeypatch):
-    def stop(self, image, box, progress=None):
+    def stop(self, seen, progress=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Predictor, "predict", stop)
+    monkeypatch.setattr(Predictor, "blend", stop)
     ledger = BlockLedger(tmp_path, "a")
     with pytest.raises(KeyboardInterrupt):
-        predict_volume(predictors, image, a_store(tmp_path, plan), ledger=ledger)
+        predict(predictors, image, a_store(tmp_path, plan), ledger)
     assert not any(ledger.is_done(box) for box in blocks(image.box, BLOCK))
-
-
-def test_ledger_remembers(tmp_path):
-    one, other = Box((0, 1, 2), (3, 4, 5)), Box((0, 1, 2), (3, 4, 6))
-    ledger = BlockLedger(tmp_path / "out" / ".pytc" / "done", "a")
-    assert not ledger.is_done(one)
-    ledger.mark(one)
-    again = BlockLedger(tmp_path / "out" / ".pytc" / "done", "a")
-    assert again.is_done(one)
-    assert not again.is_done(other)
-    assert not list(ledger.folder.glob("*.part"))
-
-
-def test_ledger_of_another_job_is_refused(tmp_path):
-    BlockLedger(tmp_path, "a")
-    with pytest.raises(OutputError, match=r"was made by another job .* Choose another output, or delete"):
-        BlockLedger(tmp_path, "b")
-
-
-def test_an_unfinished_mark_does_not_count(tmp_path):
-    box = Box((0, 0, 0), (1, 2, 3))
-    ledger = BlockLedger(tmp_path, "abc")
-    ledger.mark(box)
-    [marker] = [p for p in tmp_path.iterdir() if p.name != "job"]
-    marker.write_text("ab")
-    assert not ledger.is_done(box)
-
-
-def test_a_ledger_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="list of finished blocks cannot be used"):
-        BlockLedger(tmp_path / "file" / "done", "a")
-    ledger = BlockLedger(tmp_path / "done", "a")
-    box = Box((0, 0, 0), (1, 1, 1))
-    ledger.mark(box)
-    [marker] = [p for p in ledger.folder.iterdir() if p.name != "job"]
-    marker.unlink()
-    marker.mkdir()
-    (marker / "in the way").write_text("")
-    with pytest.raises(OutputError, match="cannot be used"):
-        ledger.is_done(box)
-    with pytest.raises(OutputError, match="cannot be used"):
-        ledger.mark(box)
 
 
 def stored_of(folder, predictors, image, shape, **more):
     """A prediction by blocks, as it lies on disk."""
     channels = predictors[0].plan.channels
     array = zarr.create_array(folder / "p.zarr", shape=(channels, *shape), chunks=(1, 8, 8, 8), dtype="uint8", fill_value=0)
-    predict_volume(predictors, image, array, ledger=BlockLedger(folder / "done", "a"), **more)
+    predict(predictors, image, array, BlockLedger(folder / "done", "a"), **more)
     return array[:]
 
 
@@ -174,7 +140,7 @@ def test_a_part_is_what_the_whole_gives_there(tmp_path, plan, networks, predicto
     whole = to_uint8(predict_box(networks, image, plan, image.box), plan.heads)[(slice(None), *part.slices)]
     assert whole.std() > 0
     assert np.abs(found.astype(int) - whole).max() <= 1
-    assert seen[-1] == 1
+    assert seen[-1] == part.size
 
 
 def test_only_inside_the_mask_is_predicted(tmp_path, plan, networks, predictors, image, predicted):
@@ -237,7 +203,7 @@ def test_models_are_averaged_as_logits_each_with_its_own_plan(make_plan, image):
     networks = [[build_network(plans[0])], [build_network(plans[1]), build_network(plans[1])]]
     box, seen = Box((3, 0, 5), (15, 11, 26)), []
     predictors = [Predictor(n, p) for n, p in zip(networks, plans, strict=True)]
-    found = mean_logits(predictors, image, box, seen.append)
+    found = mean_logits(predictors, [p.read(image, box) for p in predictors], seen.append).numpy()
     one, two = (predict_box(n, image, p, box) for n, p in zip(networks, plans, strict=True))
     np.testing.assert_allclose(found, (one + 2 * two) / 3, atol=1e-5)
     assert np.abs(one - two).max() > 0.1
@@ -254,4 +220,5 @@ def test_where_one_model_sees_nothing_none_is_heard(make_plan):
     image = ArrayVolume(image_zyx)
     one, two = (p.predict(image, image.box)[0] != UNSEEN for p in predictors)
     assert one.sum() > two.sum() > 0
-    np.testing.assert_array_equal(mean_logits(predictors, image, image.box)[0] != UNSEEN, one & two)
+    found = mean_logits(predictors, [p.read(image, image.box) for p in predictors])
+    np.testing.assert_array_equal(found[0].numpy() != UNSEEN, one & two)

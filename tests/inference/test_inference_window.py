@@ -7,7 +7,7 @@ from pytc_auto.errors import DataError, ModelError
 from pytc_auto.geometry import Box, blocks, patch_grid
 from pytc_auto.inference.gaussian import gaussian_weights
 from pytc_auto.inference.predict import predict_box
-from pytc_auto.inference.window import patches_meeting
+from pytc_auto.inference.window import _normalized, patches_meeting
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.predictions import to_uint8
 from pytc_auto.io.volume import ArrayVolume
@@ -162,6 +162,16 @@ def test_progress_ends_at_one(make_plan):
     assert len(seen) == 2 * 4
     assert seen == sorted(seen)
     assert seen[-1] == 1
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8", "i1", "i2", "i8", "f4", "f8", "?"])
+def test_gray_values_are_normalized_as_in_training(make_plan, dtype):
+    intensity = make_plan(intensity={"clip": [3.5, 97.0], "scale": [41.3, 7.7]}).intensity
+    gray_zyx = np.random.default_rng(0).integers(0, 120, (4, 5, 6)).astype(dtype)
+    before = gray_zyx.copy()
+    found = _normalized(torch.from_numpy(gray_zyx)[1:, :, 2:], intensity)
+    np.testing.assert_array_equal(found.numpy(), normalize(gray_zyx[1:, :, 2:], intensity))
+    np.testing.assert_array_equal(gray_zyx, before)
 
 
 def test_precision_is_the_plan_s(make_plan):

@@ -13,7 +13,7 @@ from pytc_auto.cli import main
 from pytc_auto.decoding.decode import decode
 from pytc_auto.errors import DataError, ModelError, OutputError, PlanError
 from pytc_auto.geometry import Box
-from pytc_auto.inference import blocks
+from pytc_auto.inference.blocks import BlockPrediction
 from pytc_auto.io.open import open_segmentation
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
@@ -141,20 +141,20 @@ def test_several_models_are_averaged_each_with_its_own_patch_and_gray_values(tmp
 @pytest.mark.parametrize("kind", ["killed", "full"])
 def test_an_interruption_between_blocks_is_gone_on_from(tmp_path, model, volume, monkeypatch, kind):
     (whole,) = pytc_auto.predict([volume], model=model, out=tmp_path / "whole", keep_predictions=True)
-    store, written = blocks._store, []
+    write, written = BlockPrediction.write, []
 
-    def stop(array, box, values, where):
+    def stop(self, box, made):
         if len(written) == 3:
             raise KeyboardInterrupt if kind == "killed" else OutputError("disk full")
         written.append(box)
-        store(array, box, values, where)
+        write(self, box, made)
 
     with monkeypatch.context() as patch:
-        patch.setattr(blocks, "_store", stop)
+        patch.setattr(BlockPrediction, "write", stop)
         with pytest.raises(KeyboardInterrupt if kind == "killed" else OutputError):
             pytc_auto.predict([volume], model=model, out=tmp_path / "cut", keep_predictions=True)
     with monkeypatch.context() as patch:
-        patch.setattr(blocks, "_store", lambda *given: (written.append(given[1]), store(*given)))
+        patch.setattr(BlockPrediction, "write", lambda *given: (written.append(given[1]), write(*given)))
         pytc_auto.predict([volume], model=model, out=tmp_path / "cut", keep_predictions=True)
     assert len(written) == len(set(written)) == 2 * 2 * 3
     np.testing.assert_array_equal(stored(tmp_path / "cut"), stored(whole))
@@ -221,17 +221,20 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path, three, model):
 
 
 def test_what_nobody_foresaw_does_not_stop_the_others_either(tmp_path, three, model, monkeypatch):
-    store = blocks._store
+    write = BlockPrediction.write
 
-    def run_out(array, box, values, where):
-        if "/c/" in str(where):
+    def run_out(self, box, made):
+        if self.where.endswith("c"):
             raise MemoryError("no room for a block")
-        store(array, box, values, where)
+        write(self, box, made)
 
-    monkeypatch.setattr(blocks, "_store", run_out)
-    with pytest.raises(OutputError, match=r"2 of 3 volumes failed:\n.*b\.h5: is .*\n.*c\.h5: MemoryError: no room for a block"):
+    monkeypatch.setattr(BlockPrediction, "write", run_out)
+    told = r"2 of 3 volumes failed:\n.*b\.h5: is .*\n8 of 8 blocks failed twice:\nblock .*: MemoryError: no room for a block"
+    with pytest.raises(OutputError, match=told):
         pytc_auto.predict(three, model=model, out=tmp_path / "many")
-    with pytest.raises(MemoryError):
+    with pytest.raises(
+        OutputError, match=r"^8 of 8 blocks failed twice:\n.*\n(.*\n)*and 3 more\nFinished blocks are kept\. Read"
+    ):
         pytc_auto.predict([three[2]], model=model, out=tmp_path / "c")
 
 
