@@ -1,6 +1,6 @@
 """nnU-Net for electron-microscopy connectomics.
 
-The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``evaluate``, ``sweep``, ``import_v1``.
+The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``status``, ``evaluate``, ``sweep``, ``import_v1``.
 ``ConnectomicsModule`` and ``ConnectomicsDataModule`` are the classes that Lightning trains.
 """
 
@@ -15,11 +15,24 @@ if TYPE_CHECKING:
     from pytc_auto.pipeline.import_v1 import import_v1
     from pytc_auto.pipeline.planning import plan
     from pytc_auto.pipeline.prediction import predict
+    from pytc_auto.pipeline.status import status
     from pytc_auto.pipeline.sweep import sweep
     from pytc_auto.pipeline.training import train
+    from pytc_auto.pipeline.workers import make_executor
     from pytc_auto.training.module import ConnectomicsModule
 
-__all__ = ["ConnectomicsDataModule", "ConnectomicsModule", "evaluate", "import_v1", "plan", "predict", "sweep", "train"]
+__all__ = [
+    "ConnectomicsDataModule",
+    "ConnectomicsModule",
+    "evaluate",
+    "import_v1",
+    "make_executor",
+    "plan",
+    "predict",
+    "status",
+    "sweep",
+    "train",
+]
 
 _LATER = {
     "ConnectomicsDataModule": "pytc_auto.data.module",
@@ -29,6 +42,8 @@ _LATER = {
     "train": "pytc_auto.pipeline.training",
     "predict": "pytc_auto.pipeline.prediction",
     "evaluate": "pytc_auto.pipeline.evaluation",
+    "make_executor": "pytc_auto.pipeline.workers",
+    "status": "pytc_auto.pipeline.status",
     "sweep": "pytc_auto.pipeline.sweep",
 }
 

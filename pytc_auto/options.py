@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from pytc_auto.executors.shard import Shard
     from pytc_auto.geometry import Box, Zyx
     from pytc_auto.schema.dataset import Task
 
@@ -155,10 +156,38 @@ def symmetries(text: str) -> int | Literal["all"]:
     return int(text)
 
 
+def shard(text: str) -> Shard:
+    """Which part of the blocks, of how many.
+
+    >>> str(shard("0/4"))
+    '0/4'
+    """
+    from pytc_auto.executors.shard import Shard
+
+    match = re.fullmatch(r"(\d+)/(\d+)", text.replace(" ", ""))
+    if not match or int(match[1]) >= int(match[2]):
+        raise typer.BadParameter(f"{text!r} is not a shard. Write its number from 0 on, and how many there are, such as 0/4.")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def dask(text: str) -> str:
+    """Where dask has its workers.
+
+    >>> dask("local"), dask("tcp://10.0.0.1:8786")
+    ('local', 'tcp://10.0.0.1:8786')
+    """
+    if not re.fullmatch(r"local|slurm|\w+://\S+|[\w.-]+:\d+", text):
+        raise typer.BadParameter(f"{text!r} is not a scheduler. Write local, slurm, or its address, such as tcp://host:8786.")
+    return text
+
+
 BoxOption = Annotated[Any, typer.Option(parser=box, metavar="Z:Z,Y:Y,X:X", help="only this part, in voxels")]
 BorderOption = Annotated[Any, typer.Option(parser=border, metavar="N|Z,Y,X", help="voxels left out at each face")]
 MembersOption = Annotated[Any, typer.Option(parser=members, metavar="K,K...", help="folds used of the model")]
 SymmetriesOption = Annotated[Any, typer.Option(parser=symmetries, metavar="N|all", help="averaged per patch")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="processes, each with a GPU or its share of the cores")]
+ShardOption = Annotated[Any, typer.Option(parser=shard, metavar="I/N", help="only every N-th block; N such commands do all")]
+DaskOption = Annotated[Any, typer.Option(parser=dask, metavar="ADDRESS|local|slurm", help="workers of dask.distributed")]
 VoxelSizeOption = Annotated[Any, typer.Option(parser=voxel_size, metavar="Z,Y,X", help="nanometers, where the files do not tell")]
 TimeOption = Annotated[Any, typer.Option(parser=seconds, metavar="TIME", help="wall clock for one fold, such as 30m")]
 RunsOption = Annotated[Path, typer.Option(help="folder of all runs")]

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pytc_auto.cli.screen import bars, screen
-from pytc_auto.options import BoxOption, MembersOption, SymmetriesOption, VoxelSizeOption
+from pytc_auto.cli.screen import bars, escaped, screen
+from pytc_auto.options import (
+    BoxOption,
+    DaskOption,
+    MembersOption,
+    ShardOption,
+    SymmetriesOption,
+    VoxelSizeOption,
+    WorkersOption,
+)
+
+if TYPE_CHECKING:
+    from pytc_auto.pipeline.segmentation_job import Outcome
 
 
 def predict(  # noqa: PLR0913, PLR0917
@@ -23,13 +34,17 @@ def predict(  # noqa: PLR0913, PLR0917
     members: MembersOption = None,
     symmetries: SymmetriesOption = None,
     keep_predictions: Annotated[bool, typer.Option("--keep-predictions", help="keep the network's output, too")] = False,
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    dask: DaskOption = None,
     force: Annotated[bool, typer.Option("--force", help="go on although the voxel size differs from the training's")] = False,
 ) -> None:
     """Segment volumes of any size; the same command again resumes. One that fails does not stop the others."""
     from pytc_auto.pipeline.prediction import predict as run
+    from pytc_auto.pipeline.workers import make_executor
     from pytc_auto.report.terminal import outcome_table
 
-    rows: list[tuple[str, str, float, int, str]] = []
+    outcomes: list[Outcome] = []
     try:
         with bars() as shown:
             run(
@@ -43,9 +58,13 @@ def predict(  # noqa: PLR0913, PLR0917
                 symmetries=symmetries,
                 keep_predictions=keep_predictions,
                 force=force,
+                executor=make_executor(workers, shard=shard, dask=dask),
                 progress=shown,
-                told=lambda o: rows.append((o.volume, o.state, o.seconds, o.voxels, str(o.target))),
+                told=outcomes.append,
             )
     finally:
-        if rows:
-            screen().print(outcome_table(rows))
+        if outcomes:
+            screen().print(outcome_table([(o.volume, o.state, o.seconds, o.voxels, str(o.target)) for o in outcomes]))
+        for outcome in outcomes:
+            if outcome.left:
+                screen().print(f"{escaped(str(outcome.target))}: {escaped(outcome.left)}. See pytc status.", soft_wrap=True)

@@ -75,6 +75,18 @@ def outcome_table(rows: Sequence[tuple[str, str, float, int, str]]) -> Table:
     return table
 
 
+def status_table(rows: Sequence[tuple[str, str, Sequence[int | None]]]) -> Table:
+    """A stage of an output in each row: blocks in all, done, running, failed, and begun by a process that has ended."""
+    table = Table(title="Blocks", title_justify="left")
+    for name in ("output", "stage"):
+        table.add_column(name, overflow="fold")
+    for name in ("blocks", "done", "running", "failed", "process ended"):
+        table.add_column(name, justify="right")
+    for output, stage, counts in rows:
+        table.add_row(escape(output), escape(stage), *("" if count is None else f"{count:,}" for count in counts))
+    return table
+
+
 def fingerprint_table(fingerprint: Fingerprint) -> Table:
     """A topic and its facts in each row."""
     table = Table(title=f"Data set {escape(fingerprint.name)}", title_justify="left", show_header=False)
