@@ -1,6 +1,7 @@
 """nnU-Net for electron-microscopy connectomics.
 
-The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``status``, ``evaluate``, ``sweep``, ``import_v1``.
+The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``status``, ``evaluate``, ``sweep``,
+``import_v1``.
 ``ConnectomicsModule`` and ``ConnectomicsDataModule`` are the classes that Lightning trains.
 """
 

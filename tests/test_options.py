@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import typer
 
-from pytc_auto.geometry import Box
 from pytc_auto.executors.shard import Shard
+from pytc_auto.geometry import Box
 from pytc_auto.options import border, box, dask, fold_number, members, seconds, shard, symmetries, voxel_size
 
 WRONG = {
@@ -36,5 +36,9 @@ def test_what_is_one_is_read():
     assert (seconds("1.5h"), seconds("20s")) == (5400.0, 20.0)
     assert voxel_size("45,4.6,4.5") == (45.0, 4.6, 4.5)
     assert (shard("3/4"), shard("0/1")) == (Shard(3, 4), Shard(0, 1))
-    assert [dask(text) for text in ("slurm", "node-1.local:8786", "tls://[::1]:80")] == ["slurm", "node-1.local:8786", "tls://[::1]:80"]
+    assert [dask(text) for text in ("slurm", "node-1.local:8786", "tls://[::1]:80")] == [
+        "slurm",
+        "node-1.local:8786",
+        "tls://[::1]:80",
+    ]
     assert (fold_number("all"), fold_number("3")) == ("all", "3")

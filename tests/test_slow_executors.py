@@ -170,7 +170,9 @@ def test_a_block_that_kills_its_process_is_in_quarantine_and_no_other_is(tmp_pat
     boxes = list(blocks(Box.of_shape((4, 6, 10)), (2, 2, 5)))
     ledger = BlockLedger(tmp_path / "state", "a")
     executor = Executor(({"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "1"}), dask=dask)
-    with pytest.raises(pytc_auto.errors.OutputError, match=r"1 of 12 blocks failed twice:\nblock .*: its process ended without a"):
+    with pytest.raises(
+        pytc_auto.errors.OutputError, match=r"1 of 12 blocks failed twice:\nblock .*: its process ended without a"
+    ):
         executor.run(Poison(tmp_path, boxes[5]), boxes, ledger)
     assert ledger.left(boxes) == [boxes[5]]
     assert sorted(path.name for path in (tmp_path / "state/failed").iterdir()) == [block_name(boxes[5])]

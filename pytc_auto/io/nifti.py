@@ -15,14 +15,20 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.axes import piece_bytes
 from pytc_auto.io.volume import Array, SectionVolume, Volume
+from pytc_auto.io.voxel_size import in_nm, usable
 
 _DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _FIELDS = {348: (70, "h", 108, "fff"), 540: (12, "h", 168, "qdd")}
 """By the length of the header (NIfTI 1 and 2): where the type of a voxel stands, and where the start of the voxels, slope and
 intercept."""
 
+_SIZES = {348: (80, "fff", 123, "b"), 540: (112, "ddd", 500, "i")}
+"""Likewise: where the voxel size stands, x first, and its unit."""
+
+_MICROMETERS, _SPACE_UNIT = 3, 7
 _HEADER_BYTES = 540
 _ORDERS: tuple[Literal["<", ">"], ...] = ("<", ">")
 
@@ -74,12 +80,40 @@ def stored_as(path: Path) -> Stored:
     Raises:
         ValueError: It is not one of NIfTI.
     """
+    header, order, length = _header(path)
+    at, kind, where, fields = _FIELDS[length]
+    (code,) = struct.unpack_from(f"{order}{kind}", header, at)
+    start, slope, intercept = struct.unpack_from(f"{order}{fields}", header, where)
+    return Stored(np.dtype(_DTYPES[code]).newbyteorder(order), int(start), float(slope), float(intercept))
+
+
+def micrometers_told(path: Path) -> ZyxFloat | None:
+    """The voxel size in nanometers, (z, y, x), where the header gives it in micrometers.
+
+    Millimeters are what every program writes into it, whatever the size is in; they are not believed.
+
+    Raises:
+        ValueError: It is not one of NIfTI.
+    """
+    header, order, length = _header(path)
+    at, kinds, where, kind = _SIZES[length]
+    (unit,) = struct.unpack_from(f"{order}{kind}", header, where)
+    if unit & _SPACE_UNIT != _MICROMETERS:
+        return None
+    exact = np.float32 if kinds == "fff" else np.float64
+    x, y, z = (in_nm(float(str(exact(size))), "um") for size in struct.unpack_from(f"{order}{kinds}", header, at))
+    return usable([z, y, x])
+
+
+def _header(path: Path) -> tuple[bytes, Literal["<", ">"], int]:
+    """A file's header, its byte order, and its length.
+
+    Raises:
+        ValueError: It is not one of NIfTI.
+    """
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     order: Literal["<", ">"] | None = next((o for o in _ORDERS if struct.unpack(f"{o}i", header[:4])[0] in _FIELDS), None)
     if order is None:
         raise ValueError("it has no header of a NIfTI file")
-    at, kind, where, fields = _FIELDS[struct.unpack(f"{order}i", header[:4])[0]]
-    (code,) = struct.unpack_from(f"{order}{kind}", header, at)
-    start, slope, intercept = struct.unpack_from(f"{order}{fields}", header, where)
-    return Stored(np.dtype(_DTYPES[code]).newbyteorder(order), int(start), float(slope), float(intercept))
+    return header, order, int(struct.unpack(f"{order}i", header[:4])[0])

@@ -174,6 +174,11 @@ def locate(path: str | Path) -> tuple[Folder, str | None]:
     raise DataError(f"{path}: is not there. Check the path; a data set inside a container is named as PATH:KEY.")
 
 
+def absolute(source: str) -> str:
+    """A volume's source as it can be opened from any working directory."""
+    return source if is_url(source) else str(Path(source).absolute())
+
+
 def format_of(path: Folder) -> str | None:
     """Which format a file, folder or URL has, by suffix, else by what it starts with; None if it is not known.
 

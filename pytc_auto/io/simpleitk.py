@@ -1,7 +1,7 @@
 """NIfTI, NRRD and MetaImage, read by SimpleITK.
 
 Their spacing is millimeters by convention, and in EM files often nanometers or micrometers written into the same field.
-It is not guessed: such a volume has no voxel size of its own.
+It is not guessed: such a volume has no voxel size of its own, unless it is NIfTI that says micrometers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
-from pytc_auto.io.nifti import GzipNifti, stored_as
+from pytc_auto.io.nifti import GzipNifti, micrometers_told, stored_as
 from pytc_auto.io.text_headers import CompressedVolume, RawVolume, find_voxels
 from pytc_auto.io.volume import Array, FileVolume, Volume, colored, damaged, number_dtype, volume_shape
 
@@ -90,13 +90,15 @@ class SimpleItkVolume(FileVolume):
 
 
 def open_simpleitk(path: Path) -> Volume:
-    """A volume from a NIfTI, NRRD or MetaImage file, without a voxel size.
+    """A volume from a NIfTI, NRRD or MetaImage file, without a voxel size; see above for the exception.
 
     Raises:
         DataError: The file is damaged, has several channels or is not a volume.
     """
     volume = SimpleItkVolume(path)
     with damaged(volume.source):
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            volume.voxel_size_nm = micrometers_told(path)
         if path.suffix.lower() == ".gz":
             return GzipNifti(path, volume)
         place = None if volume.random_access else find_voxels(path, data_file(path))

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytc_auto.errors import DataError, OutputError
 from pytc_auto.files import create_whole, write_whole
 from pytc_auto.geometry import Box, Zyx, ZyxFloat
-from pytc_auto.io.open import open_segmentation, open_volume
+from pytc_auto.io.export.formats import Format
+from pytc_auto.io.open import absolute, open_segmentation, open_volume
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.model_folder import Model, same_size
+from pytc_auto.pipeline.provenance import provenance
 from pytc_auto.pipeline.volume_identity import volume_identity
 from pytc_auto.schema.dataset import Declared
 from pytc_auto.schema.plan import Plan
@@ -62,6 +64,8 @@ class Setting:
         voxel_size_nm: (z, y, x), where a volume does not tell.
         keep_predictions: Whether the network's output is kept.
         force: Whether another voxel size than the training's is let through.
+        formats: In which a finished segmentation is written, too.
+        command: The command line as it was given.
     """
 
     models: tuple[Model, ...]
@@ -71,6 +75,8 @@ class Setting:
     voxel_size_nm: ZyxFloat | None = None
     keep_predictions: bool = False
     force: bool = False
+    formats: tuple[Format, ...] = ()
+    command: str | None = None
 
     @property
     def plan(self) -> Plan:
@@ -164,10 +170,11 @@ class Job:
         return {
             "models": models,
             "decoder": self.setting.models[0].decoder.model_dump(),
-            "input": self.source.source,
+            "input": absolute(self.source.source),
             "box": {"start": self.box.start, "stop": self.box.stop},
-            "mask": self.mask and self.mask.source,
+            "mask": self.mask and absolute(self.mask.source),
             "kind": self.setting.plan.labels.kind,
+            **provenance(self.setting.command),
         }
 
     def translation_nm(self, start: Zyx, scale: Zyx = (1, 1, 1)) -> ZyxFloat | None:

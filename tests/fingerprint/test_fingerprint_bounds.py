@@ -13,7 +13,8 @@ from pytc_auto.fingerprint import sampling
 from pytc_auto.fingerprint.measure import measure
 from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.io.dataset import find_dataset
-from pytc_auto.io.ome_zarr import add_pyramid, create_labels
+from pytc_auto.io.ome_zarr import create_labels
+from pytc_auto.io.pyramid import add_pyramid
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -7,10 +7,9 @@ import pytest
 import zarr
 
 from pytc_auto.errors import DataError, OutputError
-from pytc_auto.io import ome_zarr
-from pytc_auto.io.ome_zarr import add_pyramid, create_image, create_labels, open_level, remove_image
+from pytc_auto.io.ome_zarr import create_image, create_labels, open_level, remove_image
 from pytc_auto.io.open import open_segmentation, open_volume
-from pytc_auto.io.scale import coarsen
+from pytc_auto.io.pyramid import add_pyramid
 
 SHAPE = (9, 30, 41)
 SIZE = (40.0, 12.0, 11.0)
@@ -55,7 +54,7 @@ def test_metadata_are_ome_zarr_0_5(out):
     assert described["datasets"] == [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, *SIZE]}]}]
     assert attributes(out / "labels")["ome"] == {"version": "0.5", "labels": ["segmentation"]}
     labels = attributes(out / "labels" / "segmentation")
-    assert labels["ome"]["image-label"] == {}
+    assert labels["ome"]["image-label"] == {"source": {"image": "../../"}}
     assert labels["pytc"] == {"kind": "instances"}
     array = json.loads((out / "0" / "zarr.json").read_text())
     assert (array["zarr_format"], array["dimension_names"]) == (3, ["c", "z", "y", "x"])
@@ -91,7 +90,9 @@ def test_removing_the_image_leaves_the_labels(out):
     add_pyramid(out, kind="image")
     remove_image(out)
     assert sorted(p.name for p in out.iterdir()) == [".pytc", "labels", "zarr.json"]
-    assert attributes(out) == {"ome": {"version": "0.5"}, "pytc": {"plan": "x"}}
+    assert attributes(out) == {"pytc": {"plan": "x"}}
+    assert attributes(out / "labels" / "segmentation")["ome"]["image-label"] == {}
+    remove_image(out)
     for volume in (open_segmentation(out), open_volume(out)):
         np.testing.assert_array_equal(volume.read(volume.box), LABELS)
 
@@ -119,48 +120,28 @@ def test_open_level(out):
         open_level(out, 3)
 
 
-@pytest.mark.parametrize("kind", ["image", "labels"])
-def test_pyramid_is_whole_coarsening_in_blocks(out, monkeypatch, kind):
-    monkeypatch.setattr(ome_zarr, "_COARSEST", 6)
-    monkeypatch.setattr(ome_zarr, "_BLOCK", (8, 16, 64))
-    path, fine = (out, PREDICTIONS) if kind == "image" else (out / "labels" / "segmentation", LABELS[None])
-    add_pyramid(path, kind=kind)
-    (described,) = attributes(path)["ome"]["multiscales"]
-    scales = [level["coordinateTransformations"][0]["scale"][-3:] for level in described["datasets"]]
-    assert scales == [[40, 12, 11], [40, 24, 22], [80, 48, 44], [160, 96, 88]]
-    for level, factor in enumerate([(1, 2, 2), (2, 2, 2), (2, 2, 2)], 1):
-        fine = np.stack([coarsen(channel, factor, kind=kind) for channel in fine])
-        np.testing.assert_array_equal(open_level(path, level)[...].reshape(fine.shape), fine)
-    assert fine.shape[1:] == (3, 4, 6)
-    add_pyramid(path, kind=kind)
-    assert attributes(path)["ome"]["multiscales"] == [described]
+@pytest.mark.parametrize("channels", [None, 1, 4])
+@pytest.mark.parametrize(
+    ("shape", "size"), [((9, 30, 41), SIZE), ((5, 300, 3), (8.0, 8.0, 8.0)), ((1, 7, 270), (30.0, 4.0, 4.0))]
+)
+@pytest.mark.parametrize("start", [None, (40.0, 0.0, -8.0)])
+def test_other_people_s_models_find_nothing_wrong(tmp_path, channels, shape, size, start):
+    from ome_zarr_models.v05 import Image, ImageLabel, Labels
 
-
-def test_pyramid_of_a_single_section(tmp_path, monkeypatch):
-    monkeypatch.setattr(ome_zarr, "_COARSEST", 8)
-    create_labels(
-        tmp_path, "a", shape=(1, 9, 20), chunks=(1, 8, 8), dtype="uint8", voxel_size_nm=(4.0, 40.0, 40.0), attributes={}
-    )
-    add_pyramid(tmp_path / "labels" / "a", kind="labels")
-    assert open_level(tmp_path / "labels" / "a", 2).shape == (1, 3, 5)
-
-
-def test_small_images_need_no_pyramid(out):
-    add_pyramid(out, kind="image")
-    assert len(attributes(out)["ome"]["multiscales"][0]["datasets"]) == 1
-    assert "1" not in zarr.open_group(store=str(out), mode="r")
-
-
-def test_a_translation_is_read_back_and_goes_on_to_the_coarser_levels(tmp_path, monkeypatch):
-    monkeypatch.setattr(ome_zarr, "_COARSEST", 8)
-    start, more = (400.0, 36.0, -22.0), {"dtype": "uint8", "voxel_size_nm": SIZE, "attributes": {}}
-    create_image(tmp_path, shape_czyx=(2, *SHAPE), chunks=(1, *SHAPE), translation_nm=start, **more)
-    create_labels(tmp_path, "a", shape=SHAPE, chunks=SHAPE, translation_nm=start, **more)
-    for path, before in ((tmp_path, [0.0]), (tmp_path / "labels" / "a", [])):
-        add_pyramid(path, kind="image")
-        (described,) = attributes(path)["ome"]["multiscales"]
-        steps = [level["coordinateTransformations"][1] for level in described["datasets"]]
-        assert steps[0] == {"type": "translation", "translation": [*before, *start]}
-        assert steps[1] == {"type": "translation", "translation": [*before, 400.0, 42.0, -16.5]}
-        assert steps[2] == {"type": "translation", "translation": [*before, 420.0, 54.0, -5.5]}
-    assert open_segmentation(tmp_path, key="labels/a").offset_nm == start
+    where = {"voxel_size_nm": size, "translation_nm": start, "attributes": {}}
+    create_labels(tmp_path, "segmentation", shape=shape, chunks=shape, dtype="uint32", **where)[...] = 3
+    levels = add_pyramid(tmp_path / "labels" / "segmentation", kind="labels")
+    if channels:
+        create_image(tmp_path, shape_czyx=(channels, *shape), chunks=(1, *shape), dtype="uint8", **where)[...] = 7
+        assert add_pyramid(tmp_path, kind="image", levels=levels) == levels
+        image = Image.from_zarr(zarr.open_group(tmp_path, mode="r"))
+        assert len(image.datasets[0]) == levels == (2 if max(shape) > 256 else 1)
+        assert image.labels.label_paths == ["segmentation"]
+    else:
+        create_image(tmp_path, shape_czyx=(1, *shape), chunks=(1, *shape), dtype="uint8", **where)
+        remove_image(tmp_path)
+    labels = Labels.from_zarr(zarr.open_group(tmp_path / "labels", mode="r"))
+    assert labels.label_paths == ["segmentation"]
+    found = ImageLabel.from_zarr(zarr.open_group(tmp_path / "labels" / "segmentation", mode="r")).ome_attributes
+    assert (found.image_label.source is not None) == bool(channels)
+    assert list(found.multiscales[0].datasets[0].coordinateTransformations[0].scale) == list(size)
