@@ -1,8 +1,6 @@
 """nnU-Net for electron-microscopy connectomics.
 
-The verbs of the command line are functions here: ``plan``, ``train``, ``predict``, ``status``, ``evaluate``, ``sweep``,
-``import_v1``.
-``ConnectomicsModule`` and ``ConnectomicsDataModule`` are the classes that Lightning trains.
+The verbs of the command line are functions here; ``ConnectomicsModule`` and ``ConnectomicsDataModule`` are what Lightning trains.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from pytc_auto.pipeline.import_v1 import import_v1
     from pytc_auto.pipeline.planning import plan
     from pytc_auto.pipeline.prediction import predict
+    from pytc_auto.pipeline.selection import select
     from pytc_auto.pipeline.status import status
     from pytc_auto.pipeline.sweep import sweep
     from pytc_auto.pipeline.training import train
@@ -30,6 +29,7 @@ __all__ = [
     "make_executor",
     "plan",
     "predict",
+    "select",
     "status",
     "sweep",
     "train",
@@ -38,14 +38,15 @@ __all__ = [
 _LATER = {
     "ConnectomicsDataModule": "pytc_auto.data.module",
     "ConnectomicsModule": "pytc_auto.training.module",
-    "import_v1": "pytc_auto.pipeline.import_v1",
-    "plan": "pytc_auto.pipeline.planning",
-    "train": "pytc_auto.pipeline.training",
-    "predict": "pytc_auto.pipeline.prediction",
     "evaluate": "pytc_auto.pipeline.evaluation",
+    "import_v1": "pytc_auto.pipeline.import_v1",
     "make_executor": "pytc_auto.pipeline.workers",
+    "plan": "pytc_auto.pipeline.planning",
+    "predict": "pytc_auto.pipeline.prediction",
+    "select": "pytc_auto.pipeline.selection",
     "status": "pytc_auto.pipeline.status",
     "sweep": "pytc_auto.pipeline.sweep",
+    "train": "pytc_auto.pipeline.training",
 }
 
 

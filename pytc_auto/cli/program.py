@@ -13,13 +13,14 @@ from pytc_auto.cli.import_v1 import import_v1
 from pytc_auto.cli.plan import plan
 from pytc_auto.cli.predict import predict
 from pytc_auto.cli.screen import escaped, screen
+from pytc_auto.cli.select import select
 from pytc_auto.cli.status import status
 from pytc_auto.cli.sweep import sweep
 from pytc_auto.cli.train import train
 from pytc_auto.cli.view import view
 from pytc_auto.errors import PytcError
 
-VERBS = (plan, train, predict, status, evaluate, view, sweep, import_v1, demo)
+VERBS = (plan, train, predict, status, evaluate, view, sweep, select, import_v1, demo)
 """In the order of the help."""
 
 app = typer.Typer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from pytc_auto.errors import ModelError
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Plan
+from pytc_auto.schema.selection import Selection
 
+SELECTION = "selection.json"
 SAME_VOXEL = 0.05
 """Voxel sizes that differ by no more than this share are taken as equal."""
 
@@ -57,8 +59,8 @@ class Model:
     @cached_property
     def hash(self) -> str:
         """Of plan, decoder and the members' weights."""
-        digest = hashlib.sha256()
-        for path in (self.folder / "plan.yaml", self.folder / "decoder.json", *self.weights):
+        digest = hashlib.sha256(self.decoder.text(".json").encode())
+        for path in (self.folder / "plan.yaml", *self.weights):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
@@ -79,20 +81,21 @@ def open_models(folders: Sequence[str | Path], members: Sequence[int] | None = N
     """Models that predict the same channels on the same grid, so that their logits can be averaged.
 
     Args:
-        folders: One at least. The first one's decoder and blocks are used.
+        folders: One at least; one that ``pytc select`` wrote stands for all models in it, with the decoder that was tuned for
+            them together. The first one's decoder and blocks are used.
         members: Folds used of each model; all by default.
 
     Raises:
         ModelError: A folder is incomplete; one is given twice; two do not agree, all differences are listed.
     """
-    models = tuple(Model.open(folder, members) for folder in folders)
+    models = tuple(model for folder in folders for model in _opened(Path(folder), members))
     if not models:
         raise ModelError("no model to predict with. Give a folder runs/NAME/model.")
     resolved = [model.folder.resolve() for model in models]
     twice = sorted({str(folder) for folder in resolved if resolved.count(folder) > 1})
     if twice:
         raise ModelError(f"{', '.join(twice)}: is given more than once. Give each model once.")
-    faults = [fault for model in models[1:] for fault in _differences(models[0], model)]
+    faults = [fault for model in models[1:] for fault in differences(models[0], model)]
     if faults:
         raise ModelError("\n".join(["These models cannot predict together:", *faults, "Predict with each of them alone."]))
     return models
@@ -103,8 +106,16 @@ def same_size(one: ZyxFloat, other: ZyxFloat) -> bool:
     return all(abs(a - b) <= SAME_VOXEL * b for a, b in zip(one, other, strict=True))
 
 
-def _differences(first: Model, other: Model) -> list[str]:
-    """What another model's channels or grid have in another way."""
+def _opened(folder: Path, members: Sequence[int] | None) -> list[Model]:
+    """A model, or those that a selection names, each with the selection's decoder."""
+    if not (folder / SELECTION).is_file():
+        return [Model.open(folder, members)]
+    selection = Selection.load(folder / SELECTION)
+    return [replace(Model.open(folder / one.folder, members), decoder=selection.decoder) for one in selection.members]
+
+
+def differences(first: Model, other: Model) -> list[str]:
+    """What another model's channels or grid have in another way, so that the two cannot predict together."""
     one, two = _meaning(first.plan), _meaning(other.plan)
     if same_size(two["voxel_size_nm"], one["voxel_size_nm"]):
         two["voxel_size_nm"] = one["voxel_size_nm"]

@@ -10,6 +10,9 @@ from pytc_auto.schema.dataset import Dataset
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
 
+SWEEP = "sweep.json"
+"""In a folder of runs that ``pytc sweep`` made."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -99,6 +102,33 @@ def find_run(argument: str | Path, runs: Path) -> Run:
         known = ", ".join(r.name for r in _runs_in(runs)) or "none"
         raise PlanError(f"{argument}: is neither a plan file, a data folder nor a run in {runs} (runs there: {known}).")
     return _checked(run)
+
+
+def find_runs(argument: str | Path, runs: Path) -> list[Run]:
+    """All runs that an argument means: those of a sweep or of a data folder, that of a model folder, or a single one.
+
+    Args:
+        argument: A sweep's folder or name, a data folder, a model folder inside its run, or what ``find_run`` takes.
+        runs: Folder of all runs.
+
+    Raises:
+        PlanError: None is found, or a model folder has left its run.
+    """
+    path = Path(argument)
+    for folder in (path, runs / str(argument)):
+        if (folder / SWEEP).is_file():
+            return _runs_in(folder)
+    if path.is_dir() and any(path.glob("fold_*.safetensors")):
+        if not (path.parent / "dataset.yaml").is_file():
+            raise PlanError(
+                f"{path}: is a model without its run, so its held-out data are not known. Name the run, or runs/NAME/model."
+            )
+        return [_checked(Run(path.resolve().parent))]
+    if path.is_dir() and not (path / "plan.yaml").is_file():
+        found = [run for run in _runs_in(runs) if _root(run) == path.resolve()]
+        if found:
+            return found
+    return [find_run(argument, runs)]
 
 
 def _checked(run: Run) -> Run:

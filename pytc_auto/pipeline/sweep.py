@@ -19,7 +19,7 @@ from pytc_auto.files import write_whole
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.pipeline.jobs import run_as_jobs
 from pytc_auto.pipeline.planning import decide, default_name, look
-from pytc_auto.pipeline.runs import Run
+from pytc_auto.pipeline.runs import SWEEP, Run
 from pytc_auto.pipeline.training import train
 from pytc_auto.planning.by_hand import combinations, read_overrides
 from pytc_auto.planning.planner import make_plan
@@ -127,7 +127,7 @@ def sweep(  # noqa: PLR0913
 
 def _claim(folder: Path, command: SweepCommand) -> None:
     """The folder belongs to one command."""
-    file = folder / "sweep.json"
+    file = folder / SWEEP
     if file.is_file():
         before = SweepCommand.load(file)
         if before != command:

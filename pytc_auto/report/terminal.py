@@ -10,6 +10,7 @@ from rich.table import Table
 from pytc_auto.report.tables import fingerprint_rows, plan_rows
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
+from pytc_auto.schema.selection import Selection
 
 MOST_SCORES = 6
 """Columns of a sweep's table; the file beside it has them all."""
@@ -52,8 +53,7 @@ def import_table(rows: Sequence[tuple[str, str, str]]) -> Table:
 def sweep_table(rows: Sequence[tuple[Mapping[str, str], Mapping[str, float] | None]], metric: str) -> Table:
     """A run in each row, the best first: its swept values, and its scores on validation data, None where it failed."""
     known = next((scores for _, scores in rows if scores), {})
-    first = {"dice": "mean_foreground_dice"}.get(metric, metric)
-    shown = sorted((key for key in known if not key.startswith("ap_")), key=lambda key: key != first)[:MOST_SCORES]
+    shown = _shown_scores(known, metric)
     table = Table(title=f"Validation, the best first (by {metric})", title_justify="left")
     for key in rows[0][0]:
         table.add_column(key)
@@ -63,6 +63,27 @@ def sweep_table(rows: Sequence[tuple[Mapping[str, str], Mapping[str, float] | No
         told = [f"{scores[key]:.4f}" if key in scores else "" for key in shown] if scores is not None else []
         table.add_row(*map(escape, values.values()), *told)
     return table
+
+
+def selection_table(selection: Selection) -> Table:
+    """A model or ensemble in each row, the best first: its members, scores and decoder."""
+    shown = _shown_scores(selection.contenders[0].scores, selection.metric)
+    table = Table(title=f"Held-out data, the best first (by {selection.metric})", title_justify="left")
+    table.add_column("members", overflow="fold")
+    for key in shown:
+        table.add_column(key.replace("_", " "), justify="right")
+    table.add_column("decoder", overflow="fold")
+    for contender in selection.contenders:
+        parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in contender.decoder.parameters.items())
+        scores = [f"{contender.scores[key]:.4f}" if key in contender.scores else "" for key in shown]
+        table.add_row(escape(" + ".join(contender.members)), *scores, f"{contender.decoder.kind}: {parameters}")
+    return table
+
+
+def _shown_scores(scores: Mapping[str, float], metric: str) -> list[str]:
+    """The first few names, that of the metric before all."""
+    first = {"dice": "mean_foreground_dice"}.get(metric, metric)
+    return sorted((key for key in scores if not key.startswith("ap_")), key=lambda key: key != first)[:MOST_SCORES]
 
 
 def outcome_table(rows: Sequence[tuple[str, str, float, int, str]]) -> Table:
