@@ -179,7 +179,7 @@ def test_groups_of_runs_and_what_cannot_be_chosen_from(runs, trained, tmp_path):
     with pytest.raises(PlanError, match="moved: is a model without its run"):
         pytc_auto.select(["a", tmp_path / "moved"], runs=runs)
     shutil.rmtree(runs / "c/model")
-    with pytest.raises(PlanError, match="c: is not trained to its end. Run 'pytc train c' first"):
+    with pytest.raises(PlanError, match=r"c: is not trained to its end\. Run 'pytc train c' first"):
         pytc_auto.select(["a", "c"], runs=runs)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("precious")
