@@ -13,7 +13,8 @@ from pytc_auto.options import RunsOption
 
 def select(
     what: Annotated[
-        list[str], typer.Argument(help="runs of the same data, a sweep, a data folder, or model folders in their runs")
+        list[str],
+        typer.Argument(metavar="RUN|SWEEP|DATASET|MODEL...", help="trained runs of the same data, by one or several names"),
     ],
     runs: RunsOption = Path("runs"),
     out: Annotated[

@@ -11,11 +11,11 @@ from typing import Any
 
 from pytc_auto.errors import ModelError
 from pytc_auto.geometry import ZyxFloat
+from pytc_auto.pipeline.runs import SELECTION
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Plan
 from pytc_auto.schema.selection import Selection
 
-SELECTION = "selection.json"
 SAME_VOXEL = 0.05
 """Voxel sizes that differ by no more than this share are taken as equal."""
 

@@ -10,8 +10,8 @@ from pytc_auto.schema.dataset import Dataset
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
 
-SWEEP = "sweep.json"
-"""In a folder of runs that ``pytc sweep`` made."""
+SWEEP, SELECTION = "sweep.json", "selection.json"
+"""In a folder of runs that ``pytc sweep`` made; in a model folder that ``pytc select`` made."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _checked(run: Run) -> Run:
 
 
 def _runs_in(runs: Path) -> list[Run]:
-    return [Run(p.parent) for p in sorted(runs.glob("*/plan.yaml"))]
+    return [Run(p.parent) for p in sorted(runs.glob("*/plan.yaml")) if not (p.parent / SELECTION).is_file()]
 
 
 def _root(run: Run) -> Path | None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from pytc_auto.errors import OutputError, PlanError
 from pytc_auto.pipeline.judging import Judged, check_comparable, judge
-from pytc_auto.pipeline.model_folder import SELECTION, differences
-from pytc_auto.pipeline.runs import Run, find_runs
+from pytc_auto.pipeline.model_folder import differences
+from pytc_auto.pipeline.runs import SELECTION, Run, find_runs
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.model import DecoderChoice, ModelScores
 from pytc_auto.schema.selection import Contender, SelectedMember, Selection

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pytc_auto.report.charts import INCHES, INK, empty_figure, style, svg
+from pytc_auto.report.charts import INK, empty_figure, style, svg
 from pytc_auto.schema.model import ModelScores, TriedDecoder
 
 MAIN = MappingProxyType(
@@ -19,6 +19,7 @@ SCORE = MappingProxyType({"voi": "voi", "dice": "mean_foreground_dice", "ap": "a
 UNITS = MappingProxyType({"voi": "VOI, bits (lower is better)", "dice": "mean foreground Dice", "ap": "average precision"})
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 CHOSEN = "#d55e00"
+INCHES = (4.6, 2.7)
 Draw = Callable[[Any], None]
 
 
@@ -122,4 +123,4 @@ def _mark(axes: Any, x: float, y: float) -> None:
     axes.plot(
         [x], [y], marker="o", markersize=11, markerfacecolor="none", markeredgecolor=CHOSEN, markeredgewidth=1.8, linestyle=""
     )
-    axes.annotate("chosen", (x, y), xytext=(0, 10), textcoords="offset points", ha="center", fontsize=8, color=INK)
+    axes.annotate("chosen", (x, y), xytext=(9, 5), textcoords="offset points", fontsize=8, color=INK)

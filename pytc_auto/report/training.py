@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytc_auto.files import write_whole
-from pytc_auto.report.charts import INCHES, empty_figure, style, svg
-from pytc_auto.report.search import COLORS, SCORE, UNITS, search_charts
+from pytc_auto.report.charts import empty_figure, style, svg
+from pytc_auto.report.search import COLORS, INCHES, SCORE, UNITS, search_charts
 from pytc_auto.schema.model import ModelScores
 
 BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"

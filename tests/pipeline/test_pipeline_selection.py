@@ -173,7 +173,8 @@ def test_models_with_other_targets_are_compared_but_not_averaged(runs):
 def test_groups_of_runs_and_what_cannot_be_chosen_from(runs, trained, tmp_path):
     with pytest.raises(PlanError, match="nothing to choose from: only a is given"):
         pytc_auto.select(["a", runs / "a/model"], runs=runs)
-    with pytest.raises(PlanError, match="neither a plan file, a data folder nor a run"):
+    pytc_auto.select(["a", "b"], runs=runs)
+    with pytest.raises(PlanError, match=r"neither a plan file, a data folder nor a run .*\(runs there: a, b, c\)"):
         pytc_auto.select(["a", "x"], runs=runs)
     shutil.copytree(runs / "a/model", tmp_path / "moved")
     with pytest.raises(PlanError, match="moved: is a model without its run"):
