@@ -86,7 +86,8 @@ class _Keeping:
 
     def block(self, source: _Map, target: _Map, kernel: Zyx, *, fresh: bool = False) -> Iterator[Layer]:
         """A residual block; the source is ``fresh`` where it is not yet kept."""
-        yield self.unit(source, target, kernel, fresh=fresh)
+        activated_copy = self.design.block.endswith("_pa") and self.design.norm == "none"
+        yield self.unit(source, target, kernel, fresh=fresh or activated_copy)
         yield self.unit(target, target, kernel)
         if (source.features, source.extent) != (target.features, target.extent):
             yield self.convolution(source, target, POINT, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def _loaded(path: Path) -> Any:
     if not path.is_file():
         raise ModelError(f"{path}: is missing, or no file. Give a checkpoint_*.pth.tar as v1 saved it.")
     try:
-        with torch.serialization.safe_globals(NUMPY):
+        with torch.serialization.safe_globals(NUMPY), warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         asked = ASKED.search(str(error))
