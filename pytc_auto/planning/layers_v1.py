@@ -127,8 +127,8 @@ def v1_unet(network: Network, patch: Zyx, channels: int) -> Iterator[Layer]:
         if "plus" in network.kind:
             grown = maps[-1].grown((2, 2, 2) if network.dimensions == 3 else (0, 2, 2))
             rim = grown.values if network.padding != "zeros" else 0.0
-            made = keeping.convolution(maps[-1], _Map(fine.features, grown.extent), POINT, 1 + keeping.normed)
-            yield Layer(made.weights, made.outputs, made.voxels, made.saved + rim)
+            yield Layer(0, 0, 0.0, rim)
+            yield keeping.convolution(maps[-1], _Map(fine.features, grown.extent), POINT, 1 + keeping.normed)
         yield from keeping.block(fine, fine, FLAT_KERNEL, fresh=True)
     yield keeping.convolution(maps[0], _Map(channels, patch), network.outer, 0)
 

@@ -70,7 +70,7 @@ def test_a_folder_that_exists_and_weights_that_do_not_fit_leave_nothing(tmp_path
     [("network.norm=bn", "network.block=residual"), ("network.norm=in", "optimizer.ema=0", "optimizer.swa_start=0.5")],
 )
 def test_a_new_plan_with_a_network_of_v1_is_trained_and_predicts(overrides, tmp_path, quick):
-    write(tmp_path / "train", "tissue", (30, 40, 60), 1)
+    write(tmp_path / "train", "tissue", (26, 30, 40), 1)
     pytc_auto.plan(tmp_path / "train", ["network.kind=v1_unet_3d", *overrides], name="n", runs=tmp_path)
     plan = Plan.load(tmp_path / "n" / "plan.yaml")
     assert plan.network.kind == "v1_unet_3d"

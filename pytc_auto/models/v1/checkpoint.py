@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class _Ignored:
         pass
 
 
-NUMPY = [
+NUMPY: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     (_Ignored, name)
     for name in (
         "numpy.dtype",

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pytc_auto.geometry import zyx
 from pytc_auto.models.v1.blocks import SqueezeExcitation
 from pytc_auto.models.v1.layers import POINT, activation, conv_norm_act, convolution, norm
 from pytc_auto.schema.network_v1 import V1Network
@@ -109,8 +110,8 @@ class PooledAttention(nn.Module):
         narrow = features // POOLED_REDUCTION
         self.means = {name: [axis for axis in (Z, Y, X) if axis not in axes] for name, axes in kept.items()}
         for name, axes in kept.items():
-            kernel = tuple(3 if axis in axes else 1 for axis in (Z, Y, X))
-            self.add_module(name, nn.Conv3d(features, narrow, kernel, padding=tuple(k // 2 for k in kernel)))
+            z, y, x = (3 if axis in axes else 1 for axis in (Z, Y, X))
+            self.add_module(name, nn.Conv3d(features, narrow, (z, y, x), padding=(z // 2, y // 2, x // 2)))
         self.conv1x1x1 = nn.Conv3d(narrow, features, 1, bias=False)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -139,7 +140,7 @@ def _point(design: V1Network, inputs: int, outputs: int) -> tuple[nn.Module, nn.
 def _projector(design: V1Network, inputs: int, outputs: int, stride: Sequence[int]) -> nn.Module:
     """What is done to what came in: averaged over the stride, brought to the features."""
     if set(stride) != {1}:
-        return nn.Sequential(nn.AvgPool3d(tuple(stride)), conv_norm_act(design, inputs, outputs, POINT, act="none"))
+        return nn.Sequential(nn.AvgPool3d(zyx(stride)), conv_norm_act(design, inputs, outputs, POINT, act="none"))
     return nn.Identity() if inputs == outputs else conv_norm_act(design, inputs, outputs, POINT, act="none")
 
 

@@ -45,7 +45,7 @@ class FPN(nn.Module):
     def __init__(self, design: V1Network, channels: int, patch: Zyx) -> None:
         super().__init__()
         width = design.features[0]
-        self.backbone = nn.ModuleDict(BACKBONES[design.backbone or "resnet"](design, patch))
+        self.backbone = nn.ModuleDict(dict(BACKBONES[design.backbone or "resnet"](design, patch)))
         self.latlayers = nn.ModuleList(conv_norm_act(design, feature, width, POINT) for feature in design.features)
         self.smooth = nn.ModuleList(conv_norm_act(design, width, width, kernel) for kernel in smoothing(design))
         self.conv_out = last_convolution(design, channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,6 +36,8 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Each group of each sample to mean 0 and variance 1, then scaled and shifted; (N, C, ...)."""
+        if features.dtype == torch.float32:
+            return super().forward(features)
         weight, bias = self.weight.to(features.dtype), self.bias.to(features.dtype)
         with torch.autocast(features.device.type, enabled=False):
             return functional.group_norm(features, self.num_groups, weight, bias, self.eps)
@@ -46,7 +49,7 @@ class SyncBatchNorm(nn.SyncBatchNorm):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Each channel to mean 0 and variance 1, then scaled and shifted; (N, C, ...)."""
         if features.device.type == "cpu":
-            return nn.BatchNorm3d.forward(self, features)  # type: ignore[arg-type]
+            return nn.BatchNorm3d.forward(self, features)
         return super().forward(features)
 
 
@@ -93,11 +96,11 @@ def convolution(  # noqa: PLR0913
     """
     spread = [dilation if k > 1 else 1 for k in kernel]
     around = [d * (k // 2) for k, d in zip(kernel, spread, strict=True)] if padding is None else padding
-    made = nn.Conv2d if design.dimensions == 2 else nn.Conv3d
+    made: Any = nn.Conv2d if design.dimensions == 2 else nn.Conv3d
     first = 3 - design.dimensions
     # A rim of no voxels would still be a copy of the map, wherever its values come from.
     mode = design.padding if any(around) else "zeros"
-    return made(
+    layer: nn.Module = made(
         inputs,
         outputs,
         tuple(kernel[first:]),
@@ -108,6 +111,7 @@ def convolution(  # noqa: PLR0913
         bias=bias,
         padding_mode=mode,
     )
+    return layer
 
 
 def conv_norm_act(  # noqa: PLR0913

@@ -38,8 +38,8 @@ class Branched(nn.Module):
         super().__init__()
         self.act = activation(design.activation)
         self.rbr_identity = nn.BatchNorm3d(inputs) if inputs == outputs and set(stride) == {1} else None
-        self.rbr_dense = _branch(convolution(design, inputs, outputs, kernel, stride=stride))
-        self.rbr_1x1 = _branch(convolution(design, inputs, outputs, POINT, stride=stride))
+        self.rbr_dense = _branch(convolution(design, inputs, outputs, kernel, stride=stride), outputs)
+        self.rbr_1x1 = _branch(convolution(design, inputs, outputs, POINT, stride=stride), outputs)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(N, C, Z, Y, X) to (N, outputs, ...)."""
@@ -64,10 +64,10 @@ class Deployed(nn.Module):
         return result
 
 
-def _branch(made: nn.Module) -> nn.Sequential:
+def _branch(made: nn.Module, features: int) -> nn.Sequential:
     branch = nn.Sequential()
     branch.add_module("conv", made)
-    branch.add_module("bn", nn.BatchNorm3d(int(made.out_channels)))  # type: ignore[call-overload]
+    branch.add_module("bn", nn.BatchNorm3d(features))
     return branch
 
 
