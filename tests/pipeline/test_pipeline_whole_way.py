@@ -47,6 +47,10 @@ def test_a_run_leaves_what_the_readme_says(model):
     run = model.parent
     for name in ("plan.yaml", "dataset.yaml", "fingerprint.json", "folds/0/metrics.csv", "folds/0/validation.png"):
         assert (run / name).is_file(), name
+    assert (run / "folds/0/decoder.png").is_file()
+    assert zarr.open_array(run / "folds/0/held_out/0/0", mode="r").shape[1:] == (30, 40, 15)
+    report = (run / "report.html").read_text()
+    assert report.index("Training and decoder") < report.index("held-out score while training") < report.index("The data")
     assert str(run) not in (run / "fingerprint.json").read_text() + (run / "plan.yaml").read_text()
 
 
@@ -296,6 +300,7 @@ def test_heads_by_hand_go_the_whole_way(neurons, tmp_path, quick, name, heads, k
     assert plan.decoder.kinds == [kind]
     trained = pytc_auto.train(name, runs=tmp_path)
     assert 0 <= trained.scores[0]["ap"] <= 1
+    assert ("synapse_sided_f1" in trained.scores[0]) == (kind == "polarity")
     parameters = json.loads((trained.run.model / "decoder.json").read_text())["parameters"]
     assert parameters.get("distance_threshold", 0.2) in {0.2, 0.5}
     (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=trained.run.model, out=tmp_path / "seg")
