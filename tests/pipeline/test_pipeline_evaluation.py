@@ -69,6 +69,29 @@ def test_the_document_holds_all_that_changes_a_number(tmp_path):
     assert scores == pytest.approx(score(neurons(0)[at], neurons(1)[at], ignore_zyx=ignored, kind="instances"))
 
 
+def test_components_and_the_sides_of_synapses_are_asked_for_by_name(tmp_path, monkeypatch, capsys):
+    truth = np.zeros(SHAPE, np.uint16)
+    truth[1:5, 1:4, 1:10], truth[1:5, 5:8, 1:10] = 3, 3
+    found = truth.copy()
+    found[:, 5:] //= 3
+    files = store(tmp_path / "found.h5", found), store(tmp_path / "truth.h5", truth)
+    kept = tmp_path / "s.json"
+    assert pytc_auto.evaluate(*files, components=True, json_file=kept)["voi"] == 0
+    assert (Evaluation.load(kept).components, Evaluation.load(kept).kind) == (True, "instances")
+    assert pytc_auto.evaluate(*files, kind="instances", json_file=kept)["voi_split"] == 1
+    assert not Evaluation.load(kept).components
+    monkeypatch.setattr("sys.argv", ["pytc", "evaluate", *map(str, files), "--kind", "synapses", "--json", str(kept)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    assert "synapse side accuracy" in capsys.readouterr().out
+    assert Evaluation.load(kept).background.endswith("synapse scores: as ap")
+    with pytest.raises(DataError, match="components are counted of instances, not of synapses"):
+        pytc_auto.evaluate(*files, components=True, kind="synapses")
+    with pytest.raises(DataError, match="components are of labels"):
+        pytc_auto.evaluate(files[0], components=True, skeletons=tmp_path / "a.swc")
+
+
 @pytest.mark.parametrize(("asked", "used", "right"), [(None, 12.0, False), (16.0, 16.0, True)])
 def test_the_boundary_of_classes_has_a_tolerance(tmp_path, asked, used, right):
     """The found box is two voxels of y, 16 nm, off; the default is two voxels of x, 12 nm."""
