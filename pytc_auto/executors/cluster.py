@@ -74,8 +74,9 @@ def _outcome(box: Box, future: Any, ledger: BlockLedger) -> Outcome:
     if ledger.is_done(box):
         return Outcome(box)
     error = future.exception() if future.status == "error" else None
-    killed = error is None or type(error).__name__ == "KilledWorker"
-    return Outcome(box, LOST if killed else Fault.of(error))
+    if error is None or type(error).__name__ == "KilledWorker":
+        return Outcome(box, LOST)
+    return Outcome(box, Fault.of(error))
 
 
 @contextmanager

@@ -24,8 +24,10 @@ def segment(job: Job, executor: Executor, progress: Progress) -> str:
         What is left to other shards; empty if the segmentation is complete.
 
     Raises:
+        ModelError: The weights cannot be used; the output is as it was.
         OutputError: The output cannot be written; the same call goes on from there.
     """
+    job.setting.check_weights()
     try:
         job.note(finished=False)
         with claimed(job.claim(f"shard-{executor.shard.index}-of-{executor.shard.count}"), waiting=_told(progress)):

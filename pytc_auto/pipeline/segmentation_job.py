@@ -84,18 +84,30 @@ class Setting:
         return self.models[0].plan
 
     def load(self) -> list[AnyPredictor]:
-        """The networks of each model, loaded when they are first needed in a process."""
+        """What predicts in this process, one for each model."""
         return self._predictors
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
+    def check_weights(self) -> None:
+        """See that all networks can be loaded.
+
+        Raises:
+            ModelError: Weights are damaged, do not fit their plan, or are not finite.
+        """
+        assert self._networks
+
+    @cached_property
+    def _networks(self) -> list[list[Any]]:
+        return [model.networks() for model in self.models]
 
     @cached_property
     def _predictors(self) -> list[AnyPredictor]:
         from pytc_auto.inference.predict import predictor
 
-        models = zip(self.models, self.symmetries, strict=True)
-        return [predictor(model.networks(), model.plan, device=device(), symmetries=count) for model, count in models]
+        each = zip(self._networks, self.models, self.symmetries, strict=True)
+        return [predictor(networks, model.plan, device=device(), symmetries=count) for networks, model, count in each]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
 
 @dataclass(frozen=True)

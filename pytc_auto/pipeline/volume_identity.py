@@ -19,7 +19,7 @@ def volume_identity(path: str, volume: Volume) -> dict[str, object]:
     Values that are written over in chunks that are there already are not noticed. What lies at a URL counts as unchanged.
     """
     place, key = locate(path)
-    told = {"key": key, "shape": volume.shape, "dtype": str(volume.dtype)}
+    told: dict[str, object] = {"key": key, "shape": volume.shape, "dtype": str(volume.dtype)}
     if not isinstance(place, Path):
         return {"path": str(place), **told, "modified": None}
     told |= {"path": str(place.resolve()), "modified": place.stat().st_mtime_ns}
