@@ -115,7 +115,7 @@ def test_the_shard_that_comes_last_decodes_and_one_that_was_killed_is_run_again(
     assert (stage.blocks, stage.failed) == (BLOCKS, {})
     assert stage.done >= BLOCKS // 2
     second.send_signal(signal.SIGKILL)
-    second.wait()
+    told(second, -signal.SIGKILL)
     until(lambda: status(out)[0].stages[0].ended)
     assert status(out)[0].stages[0].running == {}
     told(start(*arguments, "-o", out, "--shard", "1/2"))
@@ -128,7 +128,7 @@ def test_a_decoding_that_was_killed_is_taken_up_again(given):
     process = start(*arguments, "-o", out)
     until(lambda: list((out / ".pytc/claims").glob("decode.*")), process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    told(process, -signal.SIGKILL)
     assert not status(out)[0].finished
     told(start(*arguments, "-o", out, "--shard", "2/3"))
     same(folder, "decoding")
