@@ -52,7 +52,9 @@ TIMES_HEADER = (
     "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 MEMORY = "## Prediction: memory\n\n"
-MEMORY_HEADER = "| volume | block | wall, s | Mvoxel/s | memory, MB | date | commit | machine |\n|---|---|---|---|---|---|---|---|\n"
+MEMORY_HEADER = (
+    "| volume | block | wall, s | Mvoxel/s | memory, MB | date | commit | machine |\n|---|---|---|---|---|---|---|---|\n"
+)
 BLOCK_PATCHES = 4
 
 
@@ -113,7 +115,14 @@ def tell_times(path: str, plan: Plan, arguments: argparse.Namespace) -> None:
         base = base or (wall / patches, cpu / patches)
         once = len(patches_meeting(volume.shape, window_plan(plan, volume.shape), volume.box))
         more = f" ({patches - once} again)" if name.startswith("pytc") and patches > once else ""
-        row = ["×".join(map(str, volume.shape)), "×".join(map(str, window)), name, f"{patches}{more}", f"{wall:.1f}", f"{cpu:.1f}"]
+        row = [
+            "×".join(map(str, volume.shape)),
+            "×".join(map(str, window)),
+            name,
+            f"{patches}{more}",
+            f"{wall:.1f}",
+            f"{cpu:.1f}",
+        ]
         row += [f"{1000 * wall / patches:.0f}", f"{wall / once / base[0]:.2f}", f"{cpu / once / base[1]:.2f}"]
         tell(row, TIMES, TIMES_HEADER, arguments, Predictor([network], plan).precision)
 
@@ -187,14 +196,22 @@ class Ramps(Volume):
         self.source, self.dtype, self.voxel_size_nm, self.shape = "ramps", np.dtype(np.uint8), (10.0, 10.0, 10.0), shape
 
     def _read(self, box: Box) -> npt.NDArray[np.uint8]:
-        z, y, x = (
-            (f * np.arange(a, b)).astype(np.uint8) for f, a, b in zip((7, 13, 31), box.start, box.stop, strict=True)
-        )
+        z, y, x = ((f * np.arange(a, b)).astype(np.uint8) for f, a, b in zip((7, 13, 31), box.start, box.stop, strict=True))
         return z[:, None, None] + y[:, None] + x
 
 
 def tell_memory(extent: str, plan: Plan, arguments: argparse.Namespace) -> None:
-    command = [sys.executable, __file__, "memory", extent, "--patch", arguments.patch, "--window", str(arguments.window), "--child"]
+    command = [
+        sys.executable,
+        __file__,
+        "memory",
+        extent,
+        "--patch",
+        arguments.patch,
+        "--window",
+        str(arguments.window),
+        "--child",
+    ]
     command += ["--overlap", str(arguments.overlap)]
     found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     row = [extent.replace(",", "×"), "×".join(map(str, plan.inference.block)), f"{found['wall']:.0f}"]

@@ -47,6 +47,16 @@ class LauncherName(StrEnum):
     slurm = "slurm"
 
 
+class FormatName(StrEnum):
+    """How a segmentation is stored."""
+
+    zarr = "zarr"
+    tif = "tif"
+    h5 = "h5"
+    nifti = "nii.gz"
+    precomputed = "precomputed"
+
+
 class UnitsName(StrEnum):
     """In what SWC files tell places."""
 

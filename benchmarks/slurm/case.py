@@ -19,7 +19,13 @@ from pytc_auto.schema.model import DecoderChoice
 
 SHAPE = (64, 96, 120)
 SIZE = (10.0, 10.0, 10.0)
-GIVEN = ["patch=[32,32,32]", "network.kind=unet", "network.features=[4,8]", "inference.block=[32,32,32]", "inference.symmetries=1"]
+GIVEN = [
+    "patch=[32,32,32]",
+    "network.kind=unet",
+    "network.features=[4,8]",
+    "inference.block=[32,32,32]",
+    "inference.symmetries=1",
+]
 
 
 def main() -> None:

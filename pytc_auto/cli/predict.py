@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from pytc_auto.cli.screen import bars, escaped, screen
 from pytc_auto.options import (
     BoxOption,
     DaskOption,
+    FormatName,
     MembersOption,
     ShardOption,
     SymmetriesOption,
@@ -34,6 +37,10 @@ def predict(  # noqa: PLR0913, PLR0917
     members: MembersOption = None,
     symmetries: SymmetriesOption = None,
     keep_predictions: Annotated[bool, typer.Option("--keep-predictions", help="keep the network's output, too")] = False,
+    formats: Annotated[
+        list[FormatName] | None,
+        typer.Option("--format", help="written beside the OME-Zarr; may be repeated, or added later"),
+    ] = None,
     workers: WorkersOption = 1,
     shard: ShardOption = None,
     dask: DaskOption = None,
@@ -58,6 +65,8 @@ def predict(  # noqa: PLR0913, PLR0917
                 symmetries=symmetries,
                 keep_predictions=keep_predictions,
                 force=force,
+                formats=[name.value for name in formats or ()],
+                command=shlex.join(["pytc", *sys.argv[1:]]),
                 executor=make_executor(workers, shard=shard, dask=dask),
                 progress=shown,
                 told=outcomes.append,

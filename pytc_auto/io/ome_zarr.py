@@ -119,13 +119,20 @@ def remove_image(path: Path) -> None:
     What is left is a plain group around labels that name no image any more. May be repeated where it was broken off.
     """
     group = zarr.open_group(store=str(path), mode="r+")
-    group.attrs.put({name: value for name, value in group.attrs.asdict().items() if name != "ome"})
+    _change(group, {name: value for name, value in group.attrs.asdict().items() if name != "ome"})
     for name in group["labels"].attrs.asdict()["ome"]["labels"] if "labels" in group else ():
-        labels = zarr.open_group(store=str(path / "labels" / name), mode="r+")
-        labels.attrs["ome"] = {**labels.attrs.asdict()["ome"], "image-label": {}}
+        labels = group[f"labels/{name}"]
+        attributes = labels.attrs.asdict()
+        _change(labels, {**attributes, "ome": {**attributes["ome"], "image-label": {}}})
     for level in path.iterdir():
         if level.name.partition(".")[0].isdecimal():
             shutil.rmtree(level)
+
+
+def _change(group: zarr.Group, attributes: dict[str, Any]) -> None:
+    """Write a group's attributes if they are not what they were."""
+    if group.attrs.asdict() != attributes:
+        group.attrs.put(attributes)
 
 
 def _group(path: Path) -> zarr.Group:

@@ -50,7 +50,9 @@ def add_pyramid(group_path: Path, *, kind: Kind, levels: int | None = None, prog
     fine = open_level(group_path, len(sizes) - 1)
     while max(fine.shape[-3:]) > _COARSEST if levels is None else len(sizes) < levels:
         factor = _halving(zyx(fine.shape[-3:]), sizes[-1])
-        fine = _add_level(group, group_path / str(len(sizes)), fine, factor, kind, progress)
+        coarse = _unnamed_level(group, group_path, len(sizes), fine, factor)
+        _fill(coarse, fine, factor, kind, progress)
+        fine = _named_level(group_path, len(sizes))
         sizes.append(coarse_voxel_size(sizes[-1], factor))
         _note(group, described, sizes)
     return len(sizes)
@@ -84,16 +86,19 @@ def _downsampled(array_zyx: Array, factor: Zyx, method: Literal["mean", "mode"])
     return coarse
 
 
-def _add_level(group: zarr.Group, path: Path, fine: zarr.Array, factor: Zyx, kind: Kind, progress: Progress) -> zarr.Array:
-    """The next level, written under another name until it is whole."""
-    partial = path.with_name(f"{path.name}.{_PARTIAL}")
-    for left_over in (partial, path):
-        shutil.rmtree(left_over, ignore_errors=True)
+def _unnamed_level(group: zarr.Group, path: Path, number: int, fine: zarr.Array, factor: Zyx) -> zarr.Array:
+    """The next level, empty, under another name."""
+    name = f"{number}.{_PARTIAL}"
+    for left_over in (name, str(number)):
+        shutil.rmtree(path / left_over, ignore_errors=True)
     shape = (*fine.shape[:-3], *coarse_shape(fine.shape[-3:], factor))
-    coarse = create_level(group, partial.name, shape=shape, chunks=fine.chunks, dtype=fine.dtype)
-    _fill(coarse, fine, factor, kind, progress)
-    partial.rename(path)
-    return open_level(path.parent, int(path.name))
+    return create_level(group, name, shape=shape, chunks=fine.chunks, dtype=fine.dtype)
+
+
+def _named_level(path: Path, number: int) -> zarr.Array:
+    """The level under its name, now that it is whole."""
+    (path / f"{number}.{_PARTIAL}").rename(path / str(number))
+    return open_level(path, number)
 
 
 def _fill(coarse: zarr.Array, fine: zarr.Array, factor: Zyx, kind: Kind, progress: Progress) -> None:

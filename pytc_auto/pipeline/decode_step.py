@@ -17,12 +17,14 @@ def decode_step(job: Job, source: Volume, predictions: Any, part: Box) -> None:
     from pytc_auto.decoding.decode import decode
     from pytc_auto.io.ome_zarr import CHUNK, create_labels
     from pytc_auto.io.scale import fine_box, upsample_labels
+    from pytc_auto.pipeline.exports import remove_exports
     from pytc_auto.pipeline.pictures import result_picture
 
     plan, stored = job.setting.plan, np.asarray(predictions[:])
     covered = fine_box(part, plan.working_scale, source.shape)
     decoded = upsample_labels(decode(stored, plan, job.setting.models[0].decoder), plan.working_scale, covered.shape)
     segmentation = decoded[job.box.relative_to(covered.start).slices]
+    remove_exports(job.target)
     shutil.rmtree(job.target / "labels", ignore_errors=True)
     labels = create_labels(
         job.target,

@@ -10,9 +10,11 @@ from typing import Literal
 from pytc_auto.errors import OutputError, PytcError
 from pytc_auto.executors.executor import Executor
 from pytc_auto.geometry import Box, ZyxFloat
+from pytc_auto.io.export.formats import chosen_formats
 from pytc_auto.pipeline.choices import Symmetries, chosen_symmetries
+from pytc_auto.pipeline.exports import refuse_formats, write_exports
 from pytc_auto.pipeline.model_folder import open_models
-from pytc_auto.pipeline.segment import segment
+from pytc_auto.pipeline.segment import clear_away, segment
 from pytc_auto.pipeline.segmentation_job import Job, Outcome, Setting
 from pytc_auto.pipeline.volume_list import find_volumes
 from pytc_auto.progress import Progress, silent
@@ -33,6 +35,8 @@ def predict(  # noqa: PLR0913
     keep_predictions: bool = False,
     force: bool = False,
     executor: Executor = HERE,
+    formats: Sequence[str] = (),
+    command: str | None = None,
     progress: Progress = silent,
     told: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Path]:
@@ -52,6 +56,9 @@ def predict(  # noqa: PLR0913
         keep_predictions: Keep the network's output beside the segmentation.
         force: Go on although the voxel size differs from the one the model was trained on.
         executor: Where the blocks are predicted, from ``make_executor``: in this process by default.
+        formats: tif, h5, nii.gz, precomputed: the segmentation is written in these, too, beside the OME-Zarr arrays. Of an output
+            that is finished nothing is predicted again.
+        command: The command line as it was given, for the output's attributes.
         progress: Told how far each volume is.
         told: Told how each volume ended, when it does.
 
@@ -62,7 +69,8 @@ def predict(  # noqa: PLR0913
         DataError: A volume or the mask cannot be read, has another voxel size, or does not hold the box.
         ModelError: A model folder is incomplete or damaged, has no such member, or does not go with another.
         PlanError: The plan's geometry does not allow so many symmetries.
-        OutputError: The output was made by another job, or two volumes have the same; or several volumes failed.
+        OutputError: The output was made by another job, or two volumes have the same; a format is not known or cannot hold the
+            segmentation; or several volumes failed.
     """
     models = open_models([model] if isinstance(model, str | Path) else model, members)
     setting = Setting(
@@ -73,6 +81,8 @@ def predict(  # noqa: PLR0913
         voxel_size_nm=voxel_size_nm,
         keep_predictions=keep_predictions,
         force=force,
+        formats=chosen_formats(formats),
+        command=command,
     )
     listed = find_volumes(volumes)
     targets = listed.targets(Path(out))
@@ -90,8 +100,13 @@ def _attempt(setting: Setting, path: str, target: Path, executor: Executor, prog
     try:
         job = Job.open(setting, path, target)
         voxels, before = job.box.size, job.finished()
-        if not before:
+        refuse_formats(job)
+        if before:
+            clear_away(job)
+        else:
             left = segment(job, executor, progress)
+        if not left:
+            write_exports(job, progress)
     except Exception as error:
         return Outcome(path, target, "failed", time.perf_counter() - started, voxels, error)
     state: Literal["done before", "not all", "done"] = "done before" if before else "not all" if left else "done"

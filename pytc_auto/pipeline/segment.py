@@ -61,20 +61,26 @@ def _segment(job: Job, executor: Executor, progress: Progress) -> str:
 
 def _decode(job: Job, source: Volume, predicted: Predicted, progress: Progress) -> None:
     """What one process does when all blocks are predicted."""
-    from pytc_auto.io.ome_zarr import remove_image
     from pytc_auto.io.pyramid import add_pyramid
 
     progress(f"decoding {Path(job.path).name}", 0, 0)
     decode_step(job, source, predicted.array, predicted.part)
     levels = add_pyramid(job.target / "labels" / SEGMENTATION, kind="labels", progress=progress)
     progress(f"decoding {Path(job.path).name}", predicted.part.size, predicted.part.size)
-    for unneeded in (LEDGER, "cache"):
-        shutil.rmtree(job.target / STATE / unneeded, ignore_errors=True)
     if job.setting.keep_predictions:
         add_pyramid(job.target, kind="image", levels=levels, progress=progress)
-    else:
-        remove_image(job.target)
     job.note(finished=True)
+    clear_away(job)
+
+
+def clear_away(job: Job) -> None:
+    """Drop what a finished output does not need; may be repeated where it was broken off."""
+    from pytc_auto.io.ome_zarr import remove_image
+
+    if not job.setting.keep_predictions:
+        remove_image(job.target)
+    for unneeded in (LEDGER, "cache"):
+        shutil.rmtree(job.target / STATE / unneeded, ignore_errors=True)
 
 
 def _told(progress: Progress) -> Callable[[Worker], None]:

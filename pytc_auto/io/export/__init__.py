@@ -1,1 +1,1 @@
-"""Segmentations in other formats than OME-Zarr: one module per format, all in memory that does not grow with the volume."""
+"""Segmentations written in other formats than OME-Zarr: one module per format, in memory that does not grow with the volume."""

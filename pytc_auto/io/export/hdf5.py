@@ -19,7 +19,8 @@ _MICROMETERS = 1e-3
 def write_hdf5(volume: Volume, path: Path, *, progress: Progress = silent) -> None:
     """Write labels, in their own dtype, as the data set ``main``.
 
-    Its attributes are ``resolution`` and ``offset``, (z, y, x) in nanometers, and ``element_size_um``, as Fiji and ilastik know it.
+    Its attributes are ``resolution`` and ``offset``, (z, y, x) in nanometers, and ``element_size_um`` for
+    Fiji and ilastik.
 
     Raises:
         DataError: The volume is damaged.

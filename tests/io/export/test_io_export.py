@@ -6,7 +6,7 @@ import math
 import h5py
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 import tensorstore
 import tifffile
 
