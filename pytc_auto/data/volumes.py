@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.data.folds import Region
+from pytc_auto.data.intensity import as_bytes
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
 from pytc_auto.io.entry import open_image, open_labels
@@ -169,7 +170,7 @@ def _open(
     entry: VolumeEntry, plan: Plan, memory_bytes: float, cache: Path | None, progress: Progress
 ) -> tuple[LabelledVolume, int]:
     """One labelled volume, and the memory it takes."""
-    image = at_scale(open_image(entry, cache, progress), plan.working_scale, kind="image")
+    image = at_scale(as_bytes(open_image(entry, cache, progress), plan.intensity), plan.working_scale, kind="image")
     labels, start = _labels_on_grid(open_labels(entry, cache, progress), entry, plan.working_scale)
     held = []
     used = 0

@@ -94,7 +94,7 @@ class _Wanted:
 
 def _append(learned: Learned, made: Raw, activation: str) -> None:
     """Add a head; affinities that follow others of other offsets are one head with them."""
-    last = learned.heads[-1] if learned.heads else {"kind": ""}
+    last: Raw = learned.heads[-1] if learned.heads else {"kind": ""}
     alike = {k: v for k, v in made.items() if k != "offsets"} == {k: v for k, v in last.items() if k != "offsets"}
     joined = [*last.get("offsets", ()), *made.get("offsets", ())]
     if made["kind"] == "affinities" and alike and learned.activations[-1] == activation and len(set(joined)) == len(joined):

@@ -220,8 +220,10 @@ class _Made:
 
 def _channels(head: Raw) -> int:
     """Output channels of a head."""
+    if head["kind"] == "v1":
+        return int(head["channels"])
     counts = {"affinities": len(head.get("offsets", ())), "classes": len(head.get("class_weights", ())), "polarity": 3, "flow": 2}
-    return int(counts.get(head["kind"], head.get("channels", 1)))
+    return counts.get(head["kind"], 1)
 
 
 def _why(*, known: bool) -> dict[str, Raw]:

@@ -56,7 +56,7 @@ def named_volumes(config: V1Config, folder: Path) -> NamedVolumes:
             text = f"{len(labels)} label volumes do not go with {len(images)} images; v1 itself refuses them. They are left out"
             told.append((f"DATASET.{prefix}LABEL_NAME", text))
             labels = []
-        pairs = zip(images, labels or [None] * len(images), strict=True)
+        pairs = zip(images, labels, strict=True) if labels else ((image, None) for image in images)
         volumes += [Named(image, label, held_out=bool(prefix)) for image, label in pairs]
     return NamedVolumes(volumes, told)
 

@@ -71,6 +71,7 @@ def predict_step(job: Job, source: Volume, mask: Volume | None, executor: Execut
         executor: Runs the blocks.
         progress: Told how far the shard is.
     """
+    from pytc_auto.data.intensity import as_bytes
     from pytc_auto.inference.blocks import BlockPrediction
     from pytc_auto.io.ome_zarr import open_level
     from pytc_auto.io.scale import at_scale, coarse_box
@@ -80,7 +81,7 @@ def predict_step(job: Job, source: Volume, mask: Volume | None, executor: Execut
     task = BlockPrediction(
         job.setting.load,
         partial(open_level, job.target, writable=True),
-        at_scale(source, scale, kind="image"),
+        at_scale(as_bytes(source, job.setting.plan.intensity), scale, kind="image"),
         part,
         mask and at_scale(mask, scale, kind="labels"),
         str(job.target),

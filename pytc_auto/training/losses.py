@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead, Head, ShapeHead
+from pytc_auto.schema.heads import ClassHead, DistanceHead, FlowHead, Head, ShapeHead, V1Head
 from pytc_auto.training.regression import REGRESSION
 
 LEAST_SHARE = 0.05
@@ -155,4 +155,5 @@ def head_loss(head: Head | ShapeHead, logits: Tensor, values: Tensor, mask: Tens
         return REGRESSION[head.loss](torch.tanh(logits.float()), values, mask)
     if isinstance(head, ShapeHead):
         return REGRESSION[head.loss](torch.sigmoid(logits.float()), values, mask)
+    assert not isinstance(head, V1Head), "targets/make.py refuses it"
     return LOSSES[head.loss](logits, values, mask)

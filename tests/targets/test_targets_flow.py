@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytc_auto.targets.flow import flow_to_centers
+from pytc_auto.targets.flow import flow_in_sections, flow_to_centers
 
 SIZES = [(10.0, 10.0, 10.0), (40.0, 5.0, 4.0), (7.0, 8.0, 9.0)]
 
@@ -65,4 +65,19 @@ def test_the_center_lies_in_the_object_even_where_the_centroid_does_not():
     centers = np.argwhere((labels > 0) & (np.abs(got).sum(0) == 0))
     assert centers.tolist() == [[0, 4, 1]]
     assert got[:, 0, 4, 0].tolist() == [0, 0, 1]
+    assert not got[:, labels == 0].any()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_in_sections_each_piece_points_to_its_own_center(size):
+    labels = np.zeros((3, 11, 13), np.uint8)
+    labels[0, 1:6, 1:6] = 4
+    labels[1, 5:10, 7:12] = 4
+    labels[2, 1:4, 1:4], labels[2, 6:9, 8:11] = 2, 2
+    got = flow_in_sections(labels, size)
+    for section in (0, 1):
+        alone = flow_to_centers((labels[section : section + 1] > 0).astype(np.uint8), size)
+        np.testing.assert_array_equal(got[:, section], alone[1:, 0])
+    still = np.argwhere((labels[2] > 0) & (np.abs(got[:, 2]).sum(0) == 0))
+    assert still.tolist() == [[2, 2], [7, 9]]
     assert not got[:, labels == 0].any()

@@ -159,3 +159,15 @@ def test_pieces_of_an_object_that_the_crop_cuts_are_objects_of_their_own(head):
     raw[:, 4:] *= 3
     (other,) = targets(raw, np.zeros(SHAPE, bool), instances(), head)
     np.testing.assert_array_equal(one.values_kzyx, other.values_kzyx)
+
+
+def test_a_target_of_v1_cannot_be_learned():
+    from pytc_auto.errors import PlanError
+    from pytc_auto.schema.heads import V1Head
+    from pytc_auto.schema.plan import InstanceLabels
+
+    labels = InstanceLabels(kind="instances", background=[0], unlabeled=[], erode_nm=0.0)
+    heads = [V1Head(kind="v1", target="3-25-2-1", channels=1, weight=1.0)]
+    raw = np.zeros((3, 4, 5), np.uint8)
+    with pytest.raises(PlanError, match="v1's target 3-25-2-1 is predicted with v1's weights, and cannot be learned"):
+        make_targets(raw, raw > 0, labels=labels, heads=heads, voxel_size_nm=(8.0, 8.0, 8.0))

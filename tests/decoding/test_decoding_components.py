@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from samples import FOREGROUND, small_plan
+
+from pytc_auto.decoding.components import foreground_components
+from pytc_auto.decoding.decode import candidates, decode
+from pytc_auto.errors import PlanError
+from pytc_auto.schema.model import DecoderChoice
+from pytc_auto.schema.plan import Plan
+
+DISTANCE = {"kind": "signed_distance", "scale_nm": 64.0, "loss": "mse", "weight": 1.0}
+DECODER = {"kinds": ["components"], "grid": {"threshold": [0.5, 0.9], "min_size": [0, 5]}, "metric": "ap"}
+WAY = {"blending": "v1_gaussian", "patch": [16, 16, 16], "stride": [8, 8, 8], "pad": [[0, 0]] * 3, "pad_mode": "reflect"}
+WAY |= {"symmetries": 1, "merge": "mean", "block": [16, 16, 16]}
+
+
+def blobs():
+    """A large one, a small one that meets it at an edge only, and a faint one."""
+    foreground = np.zeros((5, 9, 11), np.float32)
+    foreground[1:4, 1:4, 1:4] = 0.95
+    foreground[1, 4, 4] = 0.95
+    foreground[1:4, 6:8, 6:10] = 0.7
+    return foreground
+
+
+def found(threshold, min_size):
+    ((_, ids),) = foreground_components(blobs(), threshold, [min_size])
+    return {int(i): int(n) for i, n in zip(*np.unique(ids[ids > 0], return_counts=True), strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "min_size", "sizes"),
+    [(0.5, 0, [1, 24, 27]), (0.9, 0, [1, 27]), (0.5, 2, [24, 27]), (0.5, 25, [27]), (0.5, 28, []), (0.96, 0, [])],
+)
+def test_components_by_threshold_and_size(threshold, min_size, sizes):
+    counts = found(threshold, min_size)
+    assert sorted(counts.values()) == sizes
+    assert sorted(counts) == list(range(1, len(sizes) + 1))
+
+
+def test_a_plan_decodes_its_foreground_at_v1s_scale():
+    plan = small_plan(heads=[DISTANCE, FOREGROUND], decoder=DECODER, inference={**WAY, "activations": ["tanh", "sigmoid"]})
+    stored = np.zeros((2, 5, 9, 11), np.uint8)
+    stored[1] = blobs() * 255
+    made = {(c.parameters["threshold"], c.parameters["min_size"]): ids.max() for c, ids in candidates(stored, plan)}
+    assert made == {(0.5, 0): 3, (0.5, 5): 2, (0.9, 0): 2, (0.9, 5): 1}
+    choice = DecoderChoice(kind="components", parameters={"threshold": 0.9})
+    assert decode(stored, plan, choice).max() == 2
+
+
+def test_a_distance_alone_is_cut_between_its_ends():
+    plan = small_plan(heads=[DISTANCE], decoder=DECODER, inference={**WAY, "activations": ["tanh"]})
+    stored = np.full((1, 3, 4, 5), 100, np.uint8)
+    stored[0, 1, 1:3, 1:3] = 140
+    assert (decode(stored, plan, DecoderChoice(kind="components", parameters={})) > 0).sum() == 4
+
+
+def test_it_wants_a_head_that_it_can_read():
+    with pytest.raises(ValueError, match=r"components reads foreground or signed_distance or .*, heads has affinities"):
+        small_plan(
+            heads=[{"kind": "affinities", "offsets": [[-1, 0, 0], [0, -1, 0]], "loss": "focal", "weight": 1}], decoder=DECODER
+        )
+
+
+def test_activations_go_with_the_heads():
+    raw = small_plan(heads=[DISTANCE, FOREGROUND], decoder=DECODER).model_dump(mode="json")
+    with pytest.raises(PlanError, match=r"inference\.activations: has 1 values, heads has 2"):
+        Plan.parse({**raw, "inference": {**WAY, "activations": ["tanh"]}}, "plan.yaml")
