@@ -81,7 +81,7 @@ def predict_step(job: Job, source: Volume, mask: Volume | None, executor: Execut
     task = BlockPrediction(
         job.setting.load,
         partial(open_level, job.target, writable=True),
-        at_scale(as_bytes(source, job.setting.plan.intensity), scale, kind="image"),
+        at_scale(as_bytes(source, plan.intensity), scale, kind="image"),
         part,
         mask and at_scale(mask, scale, kind="labels"),
         str(job.target),
