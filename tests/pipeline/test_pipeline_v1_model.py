@@ -13,7 +13,7 @@ from tests_pipeline import write
 
 import pytc_auto
 from pytc_auto.errors import ModelError, OutputError
-from pytc_auto.inference.window import predict_box
+from pytc_auto.inference.predict import predict_box
 from pytc_auto.io.open import open_volume
 from pytc_auto.pipeline.model_folder import Model
 from pytc_auto.pipeline.v1_model import weights_to_model
