@@ -93,9 +93,9 @@ predict="$pytc predict $folder/case/phantom.h5 --model $folder/case/model --keep
 $predict -o "$folder/plain"
 start
 sbatch --wait --array=0-$((shards - 1)) --output="$folder/jobs/%a.log" \
-    --wrap "$predict -o $folder/array --shard \$SLURM_ARRAY_TASK_ID/$shards"
+    --wrap "$predict -o $folder/of_shards --shard \$SLURM_ARRAY_TASK_ID/$shards"
 tail -n 3 "$folder"/jobs/[0-9].log
-"$pytc" status "$folder/array"
-same array
-$predict -o "$folder/dask" --dask slurm --workers 1
-same dask
+"$pytc" status "$folder/of_shards"
+same of_shards
+$predict -o "$folder/of_dask" --dask slurm --workers 1
+same of_dask

@@ -6,6 +6,7 @@ that is lost loses nothing.
 
 from __future__ import annotations
 
+import logging
 import pickle
 import threading
 from collections import deque
@@ -105,12 +106,13 @@ def _local(environments: Sequence[Mapping[str, str]]) -> Any:
     """A scheduler in this process, and a process for each environment."""
     from distributed import Nanny, Scheduler, SpecCluster
 
-    address = {"protocol": "tcp", "host": "127.0.0.1", "dashboard": False}
+    here = {"host": "127.0.0.1", "dashboard": False}
+    quiet = {"silence_logs": logging.CRITICAL}
     workers = {
-        number: {"cls": Nanny, "options": {"nthreads": 1, "host": "127.0.0.1", "env": dict(environment), "dashboard": False}}
+        number: {"cls": Nanny, "options": {"nthreads": 1, "env": dict(environment), **here, **quiet}}
         for number, environment in enumerate(environments)
     }
-    return SpecCluster(workers=workers, scheduler={"cls": Scheduler, "options": address})
+    return SpecCluster(workers=workers, scheduler={"cls": Scheduler, "options": {"protocol": "tcp", "dashboard_address": "127.0.0.1:0", **here}}, **quiet)
 
 
 def _slurm(environments: Sequence[Mapping[str, str]]) -> Any:
