@@ -3,13 +3,13 @@
     python benchmarks/predict.py time data/fib25/train/images/VOLUME.h5 [--patch 64,64,64] [--window 1] [--rounds 1] [--dry]
     python benchmarks/predict.py memory 512,512,512 2048,1024,1024 [--overlap 0.25] [--dry]
 
-``time``: the network is untrained, which changes no time. Ours reads the volume, predicts its blocks and writes OME-Zarr; the others
-have the volume in memory, as a tensor, and keep what they give there. Every way runs in turn, in this process, as often as there are
-rounds; medians are told, of the wall clock and of the CPU, which other work beside it disturbs less. MONAI's defaults are an overlap
-of 0.25 and fp32; it runs with the overlap of ours, too, and so on as many patches.
+``time``: the network is untrained, which changes no time. Ours reads the volume, predicts its blocks and writes OME-Zarr; the
+others have the volume in memory, as a tensor, and keep what they give there. Every way runs in turn, in this process, as often as
+there are rounds; medians are told, of the wall clock and of the CPU, which other work beside it disturbs less. MONAI's defaults
+are an overlap of 0.25 and fp32; it runs with the overlap of ours, too, and so on as many patches.
 
-``memory``: a network of one layer over a volume that is computed, not read. Each extent is a process of its own: memory is its largest
-resident size, imports included. Rows are appended to results.md beside this file, with --dry only printed. Linux only.
+``memory``: a network of one layer over a volume that is computed, not read. Each extent is a process of its own: memory is its
+largest resident size, imports included. Rows are appended to results.md beside this file, with --dry only printed. Linux only.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from pytc_auto.inference.window import Predictor, patches_meeting
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.ome_zarr import CHUNK, create_image
 from pytc_auto.io.volume import Volume
+from pytc_auto.models.precision import autocast
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
@@ -48,7 +49,8 @@ from pytc_auto.schema.plan import Inference, Plan
 
 TIMES = "## Prediction: time\n\n"
 TIMES_HEADER = (
-    "| volume | patch | who | patches | wall, s | CPU, s | ms per patch | wall over bare | CPU over bare | date | commit | machine |\n"
+    "| volume | patch | who | patches | wall, s | CPU, s | ms per patch | wall over bare | CPU over bare | date | commit "
+    "| machine |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 MEMORY = "## Prediction: memory\n\n"
@@ -110,10 +112,10 @@ def tell_times(path: str, plan: Plan, arguments: argparse.Namespace) -> None:
         for name, way in ways.items():
             found[name].append(timed(way))
     base = None
+    once = len(patches_meeting(volume.shape, window_plan(plan, volume.shape), volume.box))
     for name, rounds in found.items():
         patches, (wall, cpu) = rounds[0][0], (statistics.median(r[i] for r in rounds) for i in (1, 2))
         base = base or (wall / patches, cpu / patches)
-        once = len(patches_meeting(volume.shape, window_plan(plan, volume.shape), volume.box))
         more = f" ({patches - once} again)" if name.startswith("pytc") and patches > once else ""
         row = [
             "×".join(map(str, volume.shape)),
@@ -138,16 +140,11 @@ def bare(network: Any, plan: Plan, volume: Volume) -> int:
     """As many forward passes as the volume has patches, in our precision and layout."""
     predictor = Predictor([network], plan)
     patches = patches_meeting(volume.shape, window_plan(plan, volume.shape), volume.box)
-    seen = predictor.read(volume, patches[0].intersect(volume.box))
-    predictor.blend(seen)
-    from pytc_auto.models.precision import autocast
-
+    predictor.read(volume, patches[0].intersect(volume.box))
     patch = torch.randn(1, 1, *predictor.plan.patch)
-    started = time.perf_counter()
     with torch.inference_mode(), autocast(predictor.precision, "cpu"):
         for _ in patches:
             predictor._forward(patch)
-    assert started
     return len(patches)
 
 
@@ -201,18 +198,8 @@ class Ramps(Volume):
 
 
 def tell_memory(extent: str, plan: Plan, arguments: argparse.Namespace) -> None:
-    command = [
-        sys.executable,
-        __file__,
-        "memory",
-        extent,
-        "--patch",
-        arguments.patch,
-        "--window",
-        str(arguments.window),
-        "--child",
-    ]
-    command += ["--overlap", str(arguments.overlap)]
+    command = [sys.executable, __file__, "memory", extent, "--child", "--patch", arguments.patch]
+    command += ["--window", str(arguments.window), "--overlap", str(arguments.overlap)]
     found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     row = [extent.replace(",", "×"), "×".join(map(str, plan.inference.block)), f"{found['wall']:.0f}"]
     row += [f"{found['voxels'] / found['wall'] / 1e6:.1f}", f"{found['megabytes']:.0f}"]

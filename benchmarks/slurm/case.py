@@ -19,13 +19,8 @@ from pytc_auto.schema.model import DecoderChoice
 
 SHAPE = (64, 96, 120)
 SIZE = (10.0, 10.0, 10.0)
-GIVEN = [
-    "patch=[32,32,32]",
-    "network.kind=unet",
-    "network.features=[4,8]",
-    "inference.block=[32,32,32]",
-    "inference.symmetries=1",
-]
+NETWORK = ["patch=[32,32,32]", "network.kind=unet", "network.features=[4,8]"]
+BLOCKS = ["inference.block=[32,32,32]", "inference.symmetries=1", "inference.window=1"]
 
 
 def main() -> None:
@@ -33,7 +28,7 @@ def main() -> None:
     (folder / "model").mkdir(parents=True)
     facts = Fingerprint.load(Path(__file__).parents[2] / "fingerprints" / "fib25.json")
     machine = PRESETS["S"].replace(precision="fp32")
-    plan = make_plan(facts, machine, by_hand=read_overrides([*GIVEN, "inference.window=1"]))
+    plan = make_plan(facts, machine, by_hand=read_overrides([*NETWORK, *BLOCKS]))
     plan.save(folder / "model" / "plan.yaml")
     parameters = {"threshold": 0.5, "foreground_threshold": 0.0, "min_size": 0.0}
     DecoderChoice(kind="agglomerate", parameters=parameters).save(folder / "model" / "decoder.json")

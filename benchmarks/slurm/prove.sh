@@ -71,15 +71,18 @@ EOF
     exit 1
 }
 
-# Every file of a result but .pytc, without its own name.
+# Every file of a result but .pytc, without its own name, and without what tells how and when it was made.
 same() {
     "$python" - "$folder/plain" "$folder/$1" <<'EOF'
+import re
 import sys
 from pathlib import Path
 
+OWN = re.compile(rb'"(command|date|name)": "[^"]*"')
+
 def files(out):
     found = [p for p in sorted(out.rglob("*")) if p.is_file() and p.relative_to(out).parts[0] != ".pytc"]
-    return {p.relative_to(out): p.read_bytes().replace(f'"{out.name}"'.encode(), b"") for p in found}
+    return {p.relative_to(out): OWN.sub(b"", p.read_bytes()) for p in found}
 
 one, two = (files(Path(path)) for path in sys.argv[1:])
 differing = sorted(str(path) for path in one.keys() | two.keys() if one.get(path) != two.get(path))

@@ -112,7 +112,8 @@ def _local(environments: Sequence[Mapping[str, str]]) -> Any:
         number: {"cls": Nanny, "options": {"nthreads": 1, "env": dict(environment), **here, **quiet}}
         for number, environment in enumerate(environments)
     }
-    return SpecCluster(workers=workers, scheduler={"cls": Scheduler, "options": {"protocol": "tcp", "dashboard_address": "127.0.0.1:0", **here}}, **quiet)
+    scheduler = {"cls": Scheduler, "options": {"protocol": "tcp", "dashboard_address": "127.0.0.1:0", **here}}
+    return SpecCluster(workers=workers, scheduler=scheduler, **quiet)
 
 
 def _slurm(environments: Sequence[Mapping[str, str]]) -> Any:

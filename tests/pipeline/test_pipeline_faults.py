@@ -89,9 +89,8 @@ def test_a_network_that_gives_nan_is_told_by_block(tmp_path, model, volume, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(torch.nn.Module, "__call__", astray)
-        with pytest.raises(
-            OutputError, match=r"^8 of 12 blocks failed twice:\nblock .*: ModelError: .*the network gave NaN"
-        ) as caught:
+        told = r"^8 of 12 blocks failed twice:\nblock .*: ModelError: .*the network gave NaN"
+        with pytest.raises(OutputError, match=told) as caught:
             pytc_auto.predict([volume], model=model, out=tmp_path / "o")
     assert "mend the cause, and run the same command again" in str(caught.value)
     pytc_auto.predict([volume], model=model, out=tmp_path / "o")
@@ -163,9 +162,7 @@ def test_a_volume_that_changed_its_shape_is_refused(tmp_path, model, monkeypatch
     before = {file: file.read_bytes() for file in (tmp_path / "o").rglob("*") if file.is_file()}
     for shape, chunks in (((18, 26, 35), (8, 8, 8)), (SHAPE, (9, 9, 9))):
         write(shape, chunks)
-        with pytest.raises(
-            OutputError, match=r"o: was made from another volume, .*\(not the same: input.*\)\. Choose another -o"
-        ):
+        with pytest.raises(OutputError, match=r"o: was made from another volume.*\(not the same: input.*\)\. Choose another"):
             pytc_auto.predict([path], **given)
     assert {file: file.read_bytes() for file in (tmp_path / "o").rglob("*") if file.is_file()} == before
     write(SHAPE)
