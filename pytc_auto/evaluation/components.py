@@ -56,12 +56,12 @@ class Components:
         lower = (axis, box.start)
         if lower in self._faces:
             labels, numbers = self._faces.pop(lower)
-            here, there = labels_zyx.take(0, axis), numbers_zyx.take(0, axis)
+            here, there = _face(labels_zyx, axis, 0), _face(numbers_zyx, axis, 0)
             same = (here == labels) & (here != 0)
             self._joined.append(np.unique(np.stack([numbers[same], there[same]], axis=1), axis=0))
         if box.stop[axis] < self._region.stop[axis]:
             after = zyx([stop if n == axis else start for n, (start, stop) in enumerate(zip(box.start, box.stop, strict=True))])
-            self._faces[axis, after] = labels_zyx.take(-1, axis), numbers_zyx.take(-1, axis)
+            self._faces[axis, after] = _face(labels_zyx, axis, -1), _face(numbers_zyx, axis, -1)
 
     def whole(self, table: Contingency) -> Contingency:
         """A table with the numbers of all blocks as truth, with one number for each component instead."""
@@ -74,3 +74,9 @@ class Components:
         _, group = connected_components(graph, directed=False)
         ids = np.where(table.truth_ids == 0, 0, group[table.truth_ids.astype(np.int64)] + 1).astype(np.uint64)
         return total([Contingency(table.segment_ids, ids, table.counts)])
+
+
+def _face(ids_zyx: Ids, axis: int, at: int) -> Ids:
+    """The first or last plane along an axis, as an array of its own."""
+    face: Ids = np.moveaxis(ids_zyx, axis, 0)[at].copy()
+    return face

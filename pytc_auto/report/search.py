@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -53,9 +54,9 @@ def _drawings(scores: ModelScores) -> dict[str, Draw]:
     drawings: dict[str, Draw] = {}
     for kind in dict.fromkeys(tried.kind for tried in scores.search):
         shown = _shown(scores, kind)
-        drawings[_caption(kind, shown)] = lambda axes, kind=kind, shown=shown: _curves(axes, scores, kind, shown)
+        drawings[_caption(kind, shown)] = partial(_curves, scores=scores, kind=kind, shown=shown)
     if all({"voi_split", "voi_merge"} <= tried.scores.keys() for tried in scores.search):
-        drawings["every decoder that was tried: splits against mergers"] = lambda axes: _splits_and_mergers(axes, scores)
+        drawings["every decoder that was tried: splits against mergers"] = partial(_splits_and_mergers, scores=scores)
     return drawings
 
 
