@@ -67,7 +67,7 @@ def test_a_folder_that_exists_and_weights_that_do_not_fit_leave_nothing(tmp_path
 
 @pytest.mark.parametrize(
     "overrides",
-    [("network.norm=bn", "network.block=residual"), ("network.norm=in", "optimizer.ema=0", "optimizer.swa_start=0.5")],
+    [("network.norm=bn", "network.block=residual", "optimizer.ema=0", "optimizer.swa_start=0.5"), ("network.norm=in",)],
 )
 def test_a_new_plan_with_a_network_of_v1_is_trained_and_predicts(overrides, tmp_path, quick):
     write(tmp_path / "train", "tissue", (26, 30, 40), 1)
