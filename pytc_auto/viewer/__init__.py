@@ -1,0 +1,1 @@
+"""Volumes shown in neuroglancer, served from this machine."""
