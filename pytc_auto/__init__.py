@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytc_auto.pipeline.status import status
     from pytc_auto.pipeline.sweep import sweep
     from pytc_auto.pipeline.training import train
+    from pytc_auto.pipeline.view import view
     from pytc_auto.pipeline.workers import make_executor
     from pytc_auto.training.module import ConnectomicsModule
 
@@ -33,6 +34,7 @@ __all__ = [
     "status",
     "sweep",
     "train",
+    "view",
 ]
 
 _LATER = {
@@ -47,6 +49,7 @@ _LATER = {
     "status": "pytc_auto.pipeline.status",
     "sweep": "pytc_auto.pipeline.sweep",
     "train": "pytc_auto.pipeline.training",
+    "view": "pytc_auto.pipeline.view",
 }
 
 

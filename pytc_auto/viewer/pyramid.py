@@ -16,7 +16,7 @@ from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, ZyxFloat, zyx
 from pytc_auto.io.cache import cached
 from pytc_auto.io.open import open_volume
-from pytc_auto.io.scale import Kind, at_scale
+from pytc_auto.io.scale import Kind, at_scale, coarse_shape
 from pytc_auto.io.volume import Array, Volume
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import AxisOrder
@@ -61,8 +61,12 @@ class Pyramid:
             (C, Z, Y, X), in the stored dtype. Memory and time depend on what the next finer stored level has there.
 
         Raises:
+            ValueError: The box is not inside the grid.
             DataError: The volume is damaged.
         """
+        grid = Box.of_shape(coarse_shape(self.finest.shape, factor))
+        if not grid.contains(box):
+            raise ValueError(f"box {box} is not inside {grid}")
         number = max(n for n, known in enumerate(self.factors) if all(f % k == 0 for f, k in zip(factor, known, strict=True)))
         rest = zyx([f // k for f, k in zip(factor, self.factors[number], strict=True)])
         with self._lock:
@@ -75,11 +79,12 @@ class Pyramid:
         middle = Box.of_shape(shape, [(n - k) // 2 for n, k in zip(volume.shape, shape, strict=True)])
         with self._lock:
             values = volume.read(middle)
-        low, high = (float(v) for v in np.percentile(values[np.isfinite(values)], _PERCENTILES))
+        finite = values[np.isfinite(values)]
+        low, high = (float(v) for v in np.percentile(finite, _PERCENTILES)) if finite.size else (0.0, 0.0)
         return (low, high) if low < high else (low, low + 1)
 
 
-def open_pyramid(  # noqa: PLR0913
+def open_pyramid(
     source: str | Path,
     *,
     kind: Kind,
