@@ -57,7 +57,7 @@ class Components:
         if lower in self._faces:
             labels, numbers = self._faces.pop(lower)
             here, there = _face(labels_zyx, axis, 0), _face(numbers_zyx, axis, 0)
-            same = (here == labels) & (here != 0)
+            same = here == labels
             self._joined.append(np.unique(np.stack([numbers[same], there[same]], axis=1), axis=0))
         if box.stop[axis] < self._region.stop[axis]:
             after = zyx([stop if n == axis else start for n, (start, stop) in enumerate(zip(box.start, box.stop, strict=True))])
