@@ -16,7 +16,7 @@ from tests_models import SHAPE, VOXEL_SIZE, write_model, write_volume
 import pytc_auto
 from pytc_auto.errors import DataError, ModelError, OutputError, PlanError
 from pytc_auto.inference.blocks import BlockPrediction
-from pytc_auto.io import ome_zarr
+from pytc_auto.io import ome_zarr, pyramid
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_full_disk_is_gone_on_from(tmp_path, model, volume, monkeypatch, place
         "array": (ome_zarr, "create_image"),
         "block": (BlockPrediction, "write"),
         "labels": (ome_zarr, "create_labels"),
-        "pyramid": (ome_zarr, "add_pyramid"),
+        "pyramid": (pyramid, "add_pyramid"),
     }
     with monkeypatch.context() as patch:
         patch.setattr(*places[place], full)
@@ -133,7 +133,7 @@ def test_an_array_that_was_made_by_halves_is_made_again(tmp_path, model, volume,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(ome_zarr, "_multiscale", stop)
+        patch.setattr(ome_zarr, "multiscale", stop)
         with pytest.raises(KeyboardInterrupt):
             pytc_auto.predict([volume], model=model, out=tmp_path / "o", keep_predictions=True)
     assert (tmp_path / "o/0/zarr.json").is_file()
