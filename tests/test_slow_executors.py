@@ -81,6 +81,20 @@ def worker_of(out, *others):
     return None
 
 
+def stopped_at_a_block(out, process):
+    """Have a process stand still while it is at a block."""
+
+    def stopped():
+        if worker_of(out) == process.pid:
+            process.send_signal(signal.SIGSTOP)
+            if worker_of(out):
+                return True
+            process.send_signal(signal.SIGCONT)
+        return False
+
+    until(stopped, process)
+
+
 def test_a_worker_that_is_killed_changes_nothing(given):
     folder, arguments = given
     process = start(*arguments, "-o", folder / "killed", "--workers", "2")
@@ -111,14 +125,15 @@ def test_the_shard_that_comes_last_decodes_and_one_that_was_killed_is_run_again(
     first = told(start(*arguments, "-o", out, "--shard", "0/2"))
     assert f"{BLOCKS // 2} of {BLOCKS} blocks are left to other shards" in first
     second = start(*arguments, "-o", out, "--shard", "1/2")
-    until(lambda: worker_of(out), second)
+    stopped_at_a_block(out, second)
     (stage,) = status(out)[0].stages
     assert (stage.blocks, stage.failed) == (BLOCKS, {})
     assert stage.done >= BLOCKS // 2
     second.send_signal(signal.SIGKILL)
     told(second, -signal.SIGKILL)
-    until(lambda: status(out)[0].stages[0].ended)
-    assert status(out)[0].stages[0].running == {}
+    (stage,) = status(out)[0].stages
+    assert {worker.pid for worker in stage.ended.values()} == {second.pid}
+    assert stage.running == {}
     told(start(*arguments, "-o", out, "--shard", "1/2"))
     same(folder, "late")
 
