@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytc_auto.data.module import ConnectomicsDataModule
+    from pytc_auto.pipeline.decoding import decode
     from pytc_auto.pipeline.evaluation import evaluate
     from pytc_auto.pipeline.import_v1 import import_v1
     from pytc_auto.pipeline.planning import plan
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConnectomicsDataModule",
     "ConnectomicsModule",
+    "decode",
     "evaluate",
     "import_v1",
     "make_executor",
@@ -40,6 +42,7 @@ __all__ = [
 _LATER = {
     "ConnectomicsDataModule": "pytc_auto.data.module",
     "ConnectomicsModule": "pytc_auto.training.module",
+    "decode": "pytc_auto.pipeline.decoding",
     "evaluate": "pytc_auto.pipeline.evaluation",
     "import_v1": "pytc_auto.pipeline.import_v1",
     "make_executor": "pytc_auto.pipeline.workers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -189,6 +190,22 @@ def dask(text: str) -> str:
     if not re.fullmatch(r"local|slurm|\w+://\S+|[\w.-]+:\d+", text):
         raise typer.BadParameter(f"{text!r} is not a scheduler. Write local, slurm, or its address, such as tcp://host:8786.")
     return text
+
+
+def parameter(text: str) -> tuple[str, float]:
+    """A decoder's parameter with its value.
+
+    >>> parameter("threshold=0.6")
+    ('threshold', 0.6)
+    """
+    name, _, value = text.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not name.strip() or not math.isfinite(number) or number < 0:
+        raise typer.BadParameter(f"{text!r} is not a parameter. Write NAME=VALUE, such as threshold=0.6.")
+    return name.strip(), number
 
 
 BoxOption = Annotated[Any, typer.Option(parser=box, metavar="Z:Z,Y:Y,X:X", help="only this part, in voxels")]

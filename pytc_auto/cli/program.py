@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from pytc_auto.cli.decode import decode
 from pytc_auto.cli.demo import demo
 from pytc_auto.cli.evaluate import evaluate
 from pytc_auto.cli.import_v1 import import_v1
@@ -20,7 +21,7 @@ from pytc_auto.cli.train import train
 from pytc_auto.cli.view import view
 from pytc_auto.errors import PytcError
 
-VERBS = (plan, train, predict, status, evaluate, view, sweep, select, import_v1, demo)
+VERBS = (plan, train, predict, status, decode, evaluate, view, sweep, select, import_v1, demo)
 """In the order of the help."""
 
 app = typer.Typer(

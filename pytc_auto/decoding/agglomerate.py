@@ -1,96 +1,115 @@
-"""Fragments to segments: merge across the borders with the highest mean affinity first."""
+"""Regions to segments: merge across the borders with the highest mean affinity first."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from heapq import heapify, heappop, heappush
 
 import numpy as np
-import numpy.typing as npt
 
-MEAN_AFFINITY = "OneMinus<MeanAffinity<RegionGraphType, ScoreValue>>"
-"""Compiled into waterz' wheels; another scoring function might need a compiler."""
+from pytc_auto.decoding.regions import Float64, Index, RegionGraph, grouped
 
-_STDOUT = threading.Lock()
+FRUITFUL = 0.02
+"""Rounds go on while each joins at least this share of the borders that are left."""
+FEW = 20_000
+"""So few borders go into the queue at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Merges:
-    """What was merged, in order.
+    """What was merged, each merge with its score; those that score less than a threshold make its segments.
 
     Attributes:
-        pairs: (M, 2): the first of a pair swallows the second.
-        scores: (M,) the highest score so far, 1 - mean affinity. waterz scores a border that got better only when its old
-            score comes up, so a merge may score lower than the one before it.
-        fragments: Highest fragment id.
+        pairs: (M, 2): one region of each of the two segments that were merged.
+        scores: (M,) 1 - the mean affinity of the border that the two had.
+        regions: Highest region id.
     """
 
-    pairs: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float64]
-    fragments: int
+    pairs: Index
+    scores: Float64
+    regions: int
 
-    def lookup(self, threshold: float) -> npt.NDArray[np.int64]:
-        """The segment of each fragment, (fragments + 1,), after all merges up to the first that scores ``threshold`` or more."""
-        parent = np.arange(self.fragments + 1)
-        done = np.searchsorted(self.scores, np.float32(threshold), side="left")
-        parent[self.pairs[:done, 1]] = self.pairs[:done, 0]
-        while True:
-            above = parent[parent]
-            if np.array_equal(above, parent):
-                return parent
-            parent = above
+    def lookup(self, threshold: float) -> Index:
+        """The segment of each region, (regions + 1,): the lowest id of the regions merged with a score under the threshold."""
+        return grouped(self.pairs[self.scores.astype(np.float32) < np.float32(threshold)], self.regions + 1)
 
 
-def merges(affinities_kzyx: npt.NDArray[np.float32], fragments_zyx: npt.NDArray[Any]) -> Merges:
-    """Agglomerate once, for every threshold from 0 to 1.
+def merges(graph: RegionGraph) -> Merges:
+    """Agglomerate once, for every threshold.
 
-    Two neighbors are merged while the score of their border, 1 - the mean affinity over its faces, is under the threshold,
-    the lowest score first; a merged border has the mean of all its faces.
+    Of all borders the one with the lowest score, 1 - the mean affinity over its faces, is merged first; a merged border has
+    the mean of all its faces, which is never under the lower of the two. So two segments of which each is the best neighbor of
+    the other are merged sooner or later whatever else is, and all such pairs are merged at once, round by round; when rounds
+    join little, as around a segment with thousands of neighbors, a queue goes on with what is left.
 
     Args:
-        affinities_kzyx: One-step affinities on z, y and x; the value lies on the voxel with the higher index.
-        fragments_zyx: Ids from 1; 0 takes no part.
+        graph: Every two regions with faces in common once.
 
     Source:
-        Funke et al. 2019, TPAMI 41(7), through waterz.
+        Funke et al. 2019, TPAMI 41(7), as waterz does it; the rounds: Murtagh 1983, Computer Journal 26(4).
     """
-    import waterz
-
-    count = int(fragments_zyx.max(initial=0))
-    if not count:
-        return Merges(np.empty((0, 2), np.int64), np.empty(0), 0)
-    with _silence():
-        _, history = next(
-            waterz.agglomerate(
-                np.ascontiguousarray(affinities_kzyx, np.float32),
-                [1.0],
-                fragments=np.array(fragments_zyx, np.uint64, order="C"),
-                return_merge_history=True,
-                scoring_function=MEAN_AFFINITY,
-            )
-        )
-    pairs = np.array([(merge["a"], merge["b"]) for merge in history], np.int64).reshape(-1, 2)
-    scores = np.maximum.accumulate(np.array([merge["score"] for merge in history], np.float64))
-    return Merges(pairs, scores, count)
+    found: list[tuple[Index, Float64]] = []
+    while len(graph.pairs) > FEW:
+        scores = 1 - graph.affinities / graph.contacts
+        mutual = _mutual(graph.pairs, scores, len(graph.sizes))
+        found.append((graph.pairs[mutual], scores[mutual]))
+        lookup = np.arange(len(graph.sizes))
+        lookup[graph.pairs[mutual, 1]] = graph.pairs[mutual, 0]
+        fruitful = len(mutual) >= FRUITFUL * len(graph.pairs)
+        graph = graph.joined(lookup)
+        if not fruitful:
+            break
+    found.append(_queued(graph))
+    pairs, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Merges(pairs, scores, len(graph.sizes) - 1)
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep waterz from telling its progress on standard output, some of it through Python, some past it."""
-    with _STDOUT, redirect_stdout(io.StringIO()):
-        if sys.__stdout__ is not None:
-            sys.__stdout__.flush()
-        kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 1)
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
-            os.close(nowhere)
+def _mutual(pairs: Index, scores: Float64, count: int) -> Index:
+    """The borders that are the best one of both regions."""
+    order = np.argsort(-scores, kind="stable")
+    best = np.full(count, -1)
+    best[pairs[order].reshape(-1)] = np.repeat(order, 2)  # of several values for an index the last one, the lowest score, stays
+    return np.flatnonzero((best[pairs] == np.arange(len(pairs))[:, None]).all(1))
+
+
+def _queued(graph: RegionGraph) -> tuple[Index, Float64]:
+    """Merge one after another, the lowest score first.
+
+    The score of a border is renewed when it comes up in the queue: it only gets higher.
+    """
+    contacts, affinities, ends = graph.contacts.tolist(), graph.affinities.tolist(), graph.pairs.tolist()
+    scores: list[float] = (1 - graph.affinities / graph.contacts).tolist()
+    around: dict[int, dict[int, int]] = {}
+    for edge, (a, b) in enumerate(ends):
+        around.setdefault(a, {})[b] = edge
+        around.setdefault(b, {})[a] = edge
+    queue = [(score, edge) for edge, score in enumerate(scores)]
+    heapify(queue)
+    stale, gone = bytearray(len(ends)), bytearray(len(ends))
+    pairs, found = [], []
+    while queue:
+        score, edge = heappop(queue)
+        if gone[edge]:
+            continue
+        if stale[edge]:
+            stale[edge] = 0
+            scores[edge] = 1 - affinities[edge] / contacts[edge]
+            heappush(queue, (scores[edge], edge))
+            continue
+        a, b = sorted(ends[edge], key=lambda end: len(around[end]), reverse=True)
+        pairs.append((a, b))
+        found.append(score)
+        gone[edge] = 1
+        here, other = around[a], around.pop(b)
+        del here[b], other[a]
+        for neighbor, of_other in other.items():
+            there, kept = around[neighbor], of_other
+            del there[b]
+            if neighbor in here:
+                kept, dropped = sorted((here[neighbor], of_other), key=scores.__getitem__)
+                contacts[kept] += contacts[dropped]
+                affinities[kept] += affinities[dropped]
+                gone[dropped], stale[kept] = 1, 1
+            here[neighbor] = there[a] = kept
+            ends[kept] = (a, neighbor)
+    return np.array(pairs, np.int64).reshape(-1, 2), np.array(found, np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +48,10 @@ def mutex_segments(
     inner = [all(abs(i) < n for i, n in zip(offset, affinities_kzyx.shape[1:], strict=True)) for offset in offsets]
     affinities_kzyx, offsets = affinities_kzyx[inner], [offset for offset, links in zip(offsets, inner, strict=True) if links]
     far = [sum(map(abs, offset)) > 1 for offset in offsets]
-    weights = affinities_kzyx.astype(np.float64) - bias
-    for channel, repels in enumerate(far):
-        weights[channel] = np.minimum(weights[channel], 0) if repels else np.maximum(weights[channel], 0)
+    weights = affinities_kzyx.astype(np.float64)
+    weights -= bias
+    for weights_zyx, repels in zip(weights, far, strict=True):
+        (np.minimum if repels else np.maximum)(weights_zyx, 0, out=weights_zyx)
     stride = [STRIDE] * 3
     if anisotropy(voxel_size_nm) >= THICK:
         stride[cutting_axis(voxel_size_nm)] = 1
@@ -60,12 +62,35 @@ def mutex_segments(
 def _grown(
     segments_zyx: npt.NDArray[np.uint64], inside_zyx: npt.NDArray[np.float32], axes: Sequence[int]
 ) -> npt.NDArray[np.uint32]:
-    """Specks are given up, and the others grow over them."""
+    """Specks are given up, and the others grow over them; only what lies beside specks is flooded."""
     import fastremap
+    from scipy import ndimage
     from skimage.segmentation import watershed
 
     dense, _ = fastremap.renumber(segments_zyx, in_place=False)
     keep = np.bincount(dense.reshape(-1)) >= LEAST_VOXELS
     keep[0] = False
     seeds = (np.cumsum(keep) * keep).astype(np.int32)[dense]
-    return watershed(-inside_zyx, seeds, connectivity=neighbors(axes, 1)).astype(np.uint32)
+    across = neighbors(axes, 1)
+    beside = ndimage.binary_dilation(seeds == 0, across)
+    return np.where(beside, watershed(-inside_zyx, seeds * beside, connectivity=across, mask=beside), seeds).astype(np.uint32)
+
+
+def same_segments(
+    one_zyx: npt.NDArray[np.integer[Any]], other_zyx: npt.NDArray[np.integer[Any]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which segments of two segmentations of the same voxels are the same: each has more than half of the other.
+
+    Args:
+        one_zyx: Ids, 0 is background.
+        other_zyx: Ids of the same extent.
+
+    Returns:
+        Those of the first, and for each that of the second.
+    """
+    stride = int(other_zyx.max(initial=0)) + 1
+    keys, shared = np.unique(one_zyx.reshape(-1).astype(np.int64) * stride + other_zyx.reshape(-1), return_counts=True)
+    one, other = keys // stride, keys % stride
+    of_one, of_other = np.bincount(one_zyx.reshape(-1)), np.bincount(other_zyx.reshape(-1))
+    same = (2 * shared > np.maximum(of_one[one], of_other[other])) & (one > 0) & (other > 0)
+    return one[same], other[same]

@@ -1,4 +1,4 @@
-"""Which fragments touch, how much, and how strongly; merging on that graph instead of on voxels."""
+"""Which regions touch, how much, and how strongly; merging on that graph instead of on voxels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pytc_auto.geometry import Zyx
+
 Index = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,15 +21,15 @@ class RegionGraph:
 
     Attributes:
         sizes: (N + 1,) voxels of each region.
-        pairs: (E, 2) regions that touch, the lower id first, sorted.
+        pairs: (E, 2) regions that touch, the lower id first, each pair once.
         contacts: (E,) voxel faces between them.
         affinities: (E,) sum of the affinities over these faces.
     """
 
     sizes: Index
     pairs: Index
-    contacts: npt.NDArray[np.float64]
-    affinities: npt.NDArray[np.float64]
+    contacts: Float64
+    affinities: Float64
 
     def joined(self, lookup: Index) -> RegionGraph:
         """The graph after region i has become ``lookup[i]``; ids stay within 0 … N."""
@@ -44,29 +47,55 @@ def region_graph(
     affinities_kzyx: npt.NDArray[np.float32] | None = None,
     *,
     highest: int = 0,
+    before: Zyx = (0, 0, 0),
 ) -> RegionGraph:
-    """The graph of a volume.
+    """The graph of a volume, or of a block of it.
 
     Args:
         regions_zyx: Ids 0 … N.
         axes: On which voxels are neighbors.
         affinities_kzyx: One-step affinities on z, y and x; the value lies on the voxel with the higher index. None: all 1.
         highest: N, where the highest id does not occur.
+        before: Of a block: how many planes of ``regions_zyx``, 0 or 1 on each axis, belong to the blocks before it. Faces to
+            them count, their voxels and the faces between these do not. The affinities are those of the block alone.
     """
-    sizes = np.bincount(regions_zyx.reshape(-1), minlength=highest + 1)
+    block = tuple(slice(n, None) for n in before)
+    sizes = np.bincount(regions_zyx[block].reshape(-1), minlength=max(highest, int(regions_zyx.max(initial=0))) + 1)
     pairs, values = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
     for axis in axes:
-        moved = np.moveaxis(regions_zyx, axis, 0)
-        before, after = moved[:-1], moved[1:]
-        border = (before != after) & (before > 0) & (after > 0)
-        pairs.append(np.sort(np.stack([before[border], after[border]], 1).astype(np.int64), axis=1))
+        lower, upper = _neighbors(regions_zyx, axis, before)
+        border = (lower != upper) & (lower > 0) & (upper > 0)
+        pairs.append(np.sort(np.stack([lower[border], upper[border]], 1).astype(np.int64), axis=1))
         if affinities_kzyx is None:
             values.append(np.ones(len(pairs[-1]), np.float32))
         else:
-            values.append(np.moveaxis(affinities_kzyx[axis], axis, 0)[1:][border])
+            values.append(np.moveaxis(affinities_kzyx[axis], axis, 0)[1 - before[axis] :][border])
     affinity = np.concatenate(values)
     edges = _summed(np.concatenate(pairs), len(sizes), [np.ones(len(affinity)), affinity])
     return RegionGraph(sizes.astype(np.int64), edges[0], edges[1], edges[2])
+
+
+def _neighbors(regions_zyx: npt.NDArray[Any], axis: int, before: Zyx) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The regions on both sides of every face across an axis, the axis first; the second lie in the block."""
+    inner = tuple(slice(None if i == axis else n, None) for i, n in enumerate(before))
+    moved = np.moveaxis(regions_zyx[inner], axis, 0)
+    return moved[:-1], moved[1:]
+
+
+def grouped(pairs: Index, count: int) -> Index:
+    """What 0 … count - 1 become when the pairs are joined: the lowest of each group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    _, group = connected_components(graph, directed=False)
+    return np.unique(group, return_index=True)[1][group].astype(np.int64)
+
+
+def same_seed(seeds: Index) -> Index:
+    """What regions become when those of the same seed are one, the first of them; 0 is no seed."""
+    _, first, group = np.unique(seeds, return_index=True, return_inverse=True)
+    return np.where(seeds > 0, first[group], np.arange(len(seeds)))
 
 
 def absorb_small(graph: RegionGraph, min_size: int, *, by: Literal["affinity", "contact"]) -> Index:
@@ -91,33 +120,54 @@ def absorb_small(graph: RegionGraph, min_size: int, *, by: Literal["affinity", "
     return lookup
 
 
+def numbered(lookup: Index, sizes: Index) -> npt.NDArray[Any]:
+    """The same lookup with ids 1, 2, 3 … in place of those that have voxels; 0 stays.
+
+    Args:
+        lookup: (N + 1,) what each region has become.
+        sizes: (N + 1,) voxels of each region.
+
+    Returns:
+        uint32 where the ids fit, else uint64.
+    """
+    seen = np.unique(lookup[sizes > 0])
+    seen = seen[seen > 0]
+    dtype = np.uint32 if len(seen) <= np.iinfo(np.uint32).max else np.uint64
+    number = np.zeros(len(lookup), dtype)
+    number[seen] = np.arange(1, len(seen) + 1, dtype=dtype)
+    return number[lookup]
+
+
 def _best_edges(graph: RegionGraph, small: npt.NDArray[np.bool_], by: Literal["affinity", "contact"]) -> npt.NDArray[np.intp]:
     """For each small region that has neighbors the edge to the best one."""
-    score = graph.contacts if by == "contact" else graph.affinities / graph.contacts
-    number = np.tile(np.arange(len(graph.pairs)), 2)
-    region = graph.pairs.T.reshape(-1)
+    near = np.flatnonzero(small[graph.pairs].any(1))
+    score = graph.contacts[near] if by == "contact" else graph.affinities[near] / graph.contacts[near]
+    number = np.tile(np.arange(len(near)), 2)
+    region = graph.pairs[near].T.reshape(-1)
     chosen = small[region]
     region, number = region[chosen], number[chosen]
     order = np.lexsort((number, -score[number], region))
     first = np.unique(region[order], return_index=True)[1]
-    return np.unique(number[order][first])
+    return near[np.unique(number[order][first])]
 
 
 def _roots(pairs: Index, sizes: Index) -> Index:
     """The largest region of each group that the pairs connect."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    count = len(sizes)
-    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    _, group = connected_components(graph, directed=False)
-    order = np.lexsort((np.arange(count), -sizes, group))
-    largest = order[np.unique(group[order], return_index=True)[1]]
-    return largest[group].astype(np.int64)
+    group = grouped(pairs, len(sizes))
+    order = np.lexsort((np.arange(len(sizes)), -sizes, group))
+    first = np.unique(group[order], return_index=True)
+    largest = np.zeros(len(sizes), np.int64)
+    largest[first[0]] = order[first[1]]
+    return largest[group]
 
 
-def _summed(pairs: Index, count: int, values: Sequence[npt.NDArray[Any]]) -> tuple[Index, npt.NDArray[Any], npt.NDArray[Any]]:
-    """Distinct pairs, and each of the two values added up over them."""
-    keys, inverse = np.unique(pairs[:, 0] * count + pairs[:, 1], return_inverse=True)
-    first, second = (np.bincount(inverse, v, len(keys)) for v in values)
-    return np.stack([keys // count, keys % count], 1), first, second
+def _summed(pairs: Index, count: int, values: Sequence[npt.NDArray[Any]]) -> tuple[Index, Float64, Float64]:
+    """Distinct pairs, sorted, and each of the two values added up over them."""
+    keys = pairs[:, 0] * count + pairs[:, 1]
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    if not len(starts):
+        return np.empty((0, 2), np.int64), np.empty(0), np.empty(0)
+    first, second = (np.add.reduceat(v[order].astype(np.float64), starts) for v in values)
+    return np.stack([keys[starts] // count, keys[starts] % count], 1), first, second

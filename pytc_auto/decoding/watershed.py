@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.geometry import ZyxFloat, anisotropy, cutting_axis
+from pytc_auto.geometry import Box, ZyxFloat, anisotropy, cutting_axis
 
 Float32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.uint32]
@@ -53,16 +54,32 @@ def interior(affinities_kzyx: Float32, axes: Sequence[int]) -> Float32:
     return total / np.float32(2 * len(axes))
 
 
-def fragments_from_affinities(affinities_kzyx: Float32, voxel_size_nm: ZyxFloat, axes: Sequence[int]) -> Ids:
+@dataclass(frozen=True, eq=False)
+class Fragments:
+    """What a watershed makes.
+
+    Attributes:
+        ids_zyx: Ids from 1 that fill everything; 0 in a volume, or a section flooded by itself, where nothing is inside.
+        seeds: (N + 1, 3) the first voxel of the seed of each fragment.
+    """
+
+    ids_zyx: Ids
+    seeds: npt.NDArray[np.int64]
+
+
+def fragments_from_affinities(
+    affinities_kzyx: Float32, voxel_size_nm: ZyxFloat, axes: Sequence[int], *, flooded: Box | None = None
+) -> Fragments:
     """Watershed of the mean affinity from its smoothed maxima.
 
     Args:
         affinities_kzyx: One-step affinities on z, y and x, (3, Z, Y, X).
         voxel_size_nm: (z, y, x); from an anisotropy of 3 on each section along the cutting axis is flooded by itself.
         axes: Those that have affinities; each has at least two voxels. On the others voxels are no neighbors.
+        flooded: Where fragments are wanted, the whole by default; around it only the distance to the membrane is measured.
 
     Returns:
-        (Z, Y, X), ids from 1 that fill everything; 0 in a volume, or a section flooded by itself, where nothing is inside.
+        The fragments of what is flooded, seeds in its voxels.
 
     Source:
         Funke et al. 2019, TPAMI 41(7), with the flooding on affinities instead of distances, which loses fewer thin neurites.
@@ -77,12 +94,21 @@ def fragments_from_affinities(affinities_kzyx: Float32, voxel_size_nm: ZyxFloat,
     steps = tuple(s / unit if axis in axes else FAR for axis, s in enumerate(voxel_size_nm))
     distance = edt.edt(inside > INSIDE, anisotropy=steps, black_border=False)
     distance[distance >= FAR] = 0  # no membrane to be seen
+    if flooded is not None:
+        inside, distance = inside[flooded.slices], distance[flooded.slices]
     sigma, size = zip(*((SEED_SIGMA, 3) if axis in axes else (0, 1) for axis in range(3)), strict=True)
     landscape = ndimage.gaussian_filter(inside + np.float32(DISTANCE_WEIGHT) * distance, sigma)
     peaks = (landscape == ndimage.maximum_filter(landscape, size)) & (landscape > LEAST_SEED)
-    seeds, _ = ndimage.label(peaks, neighbors(axes, 3))
+    seeds, count = ndimage.label(peaks, neighbors(axes, 3))
     found: npt.NDArray[Any] = watershed(-inside, seeds, connectivity=neighbors(axes, 1))
-    return found.astype(np.uint32)
+    return Fragments(found.astype(np.uint32), _first_voxels(seeds, count))
+
+
+def _first_voxels(seeds_zyx: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    """(count + 1, 3): where each id occurs first."""
+    places, flat = np.flatnonzero(seeds_zyx)[::-1], np.zeros(count + 1, np.int64)
+    flat[seeds_zyx.reshape(-1)[places]] = places  # of several places the last one stays, which is the first in the array
+    return np.stack(np.unravel_index(flat, seeds_zyx.shape), 1)
 
 
 def neighbors(axes: Sequence[int], most: int) -> npt.NDArray[np.bool_]:

@@ -101,6 +101,21 @@ def create_labels(  # noqa: PLR0913
     return array
 
 
+def replace_labels(path: Path, name: str, made: Path) -> None:
+    """Put labels that were made in another group, MADE/labels/NAME on the same disk, into the place of PATH/labels/NAME.
+
+    The old labels are moved aside at the last moment and then deleted.
+    """
+    parent, old = _group(path / "labels"), made / "replaced"
+    shutil.rmtree(old, ignore_errors=True)
+    if (path / "labels" / name).exists():
+        (path / "labels" / name).rename(old)
+    (made / "labels" / name).rename(path / "labels" / name)
+    known = parent.attrs.asdict().get("ome", {}).get("labels", [])
+    parent.attrs["ome"] = {"version": "0.5", "labels": sorted({*known, name})}
+    shutil.rmtree(made)
+
+
 def open_level(path: Path, level: int = 0, *, writable: bool = False) -> zarr.Array:
     """A level of an image or label group that is there.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 from pytc_auto.errors import OutputError
 from pytc_auto.executors.claim import claimed
@@ -55,18 +54,16 @@ def _segment(job: Job, executor: Executor, progress: Progress) -> str:
         if other is not None:
             return f"all blocks are predicted, {other} decodes them"
         if not job.finished():
-            _decode(job, source, predicted, progress)
+            _decode(job, source, predicted, executor, progress)
     return ""
 
 
-def _decode(job: Job, source: Volume, predicted: Predicted, progress: Progress) -> None:
-    """What one process does when all blocks are predicted."""
+def _decode(job: Job, source: Volume, predicted: Predicted, executor: Executor, progress: Progress) -> None:
+    """What one process does, with its workers, when all blocks are predicted."""
     from pytc_auto.io.pyramid import add_pyramid
 
-    progress(f"decoding {Path(job.path).name}", 0, 0)
-    decode_step(job, source, predicted.array, predicted.part)
+    decode_step(job, source, predicted, executor, progress)
     levels = add_pyramid(job.target / "labels" / SEGMENTATION, kind="labels", progress=progress)
-    progress(f"decoding {Path(job.path).name}", predicted.part.size, predicted.part.size)
     if job.setting.keep_predictions:
         add_pyramid(job.target, kind="image", levels=levels, progress=progress)
     job.note(finished=True)

@@ -11,7 +11,7 @@ from typing import Self
 
 from pytc_auto.errors import OutputError
 from pytc_auto.geometry import ZyxFloat
-from pytc_auto.io.open import is_url
+from pytc_auto.io.remote import is_url
 from pytc_auto.pipeline.runs import find_run
 from pytc_auto.pipeline.view_layers import View, data_layers, is_output, output_layers, outputs_in, run_layers
 from pytc_auto.progress import Progress, silent

@@ -22,7 +22,7 @@ DECODES: Mapping[str, frozenset[str]] = {
     "polarity": frozenset({"polarity"}),
 }
 """The heads that each kind of decoder reads, all of them."""
-COMPONENTS = ("foreground", "signed_distance", "skeleton_distance", "boundary", "flow", "v1")
+COMPONENTS = ("foreground", "affinities", "signed_distance", "skeleton_distance", "boundary", "flow", "v1")
 """The heads of which the decoder components reads one, in the order of preference."""
 EITHER = frozenset({"foreground", "v1"})
 """Heads that go with labels of instances and of classes; the first class is no foreground."""

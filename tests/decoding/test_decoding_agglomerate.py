@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import itertools
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from pytc_auto.decoding.agglomerate import MEAN_AFFINITY, merges
+from pytc_auto.decoding import agglomerate
+from pytc_auto.decoding.regions import region_graph
 from pytc_auto.evaluation.scores import score
 
 SNEMI = Path(__file__).parents[2].parent / "shared" / "data" / "fixtures" / "snemi_mini"
+MEAN_AFFINITY = "OneMinus<MeanAffinity<RegionGraphType, ScoreValue>>"
+
+
+def merges(affinities, fragments):
+    """Of a volume in memory."""
+    return agglomerate.merges(region_graph(fragments, affinities_kzyx=affinities))
 
 
 def chain(*affinities):
@@ -95,10 +101,41 @@ def test_background_takes_no_part_and_affinities_at_the_faces_do_not_count():
     assert nothing.lookup(0.5).tolist() == [0]
 
 
-def test_nothing_is_told_on_standard_output(capfd):
-    merges(*chain(0.9, 0.4))
-    os.write(1, b"still open")
-    assert capfd.readouterr().out == "still open"
+@pytest.mark.parametrize("few", [0, 60, 10**9])
+def test_rounds_and_the_queue_merge_the_same(monkeypatch, few):
+    """Whether many borders at once or one after the other, the segments of each threshold are the same."""
+    monkeypatch.setattr(agglomerate, "FEW", few)
+    monkeypatch.setattr(agglomerate, "FRUITFUL", 0)
+    rng = np.random.default_rng(3)
+    shape = (12, 14, 10)
+    fragments = (1 + rng.permutation(12 * 14 * 10) // 6).reshape(shape).astype(np.uint32)
+    graph = region_graph(fragments, affinities_kzyx=rng.random((3, *shape)).astype(np.float32))
+    found, expected = agglomerate.merges(graph), by_hand(graph)
+    assert len(found.pairs) == len(expected) == fragments.max() - 1
+    np.testing.assert_allclose(np.sort(found.scores), np.sort([score for *_, score in expected]))
+    for threshold in (0.3, 0.45, 0.5, 0.55):
+        lookup = np.arange(fragments.max() + 1)
+        for a, b, merged in expected:
+            if merged < threshold:
+                lookup[lookup == lookup[b]] = lookup[a]
+        assert groups(found.lookup(threshold)) == groups(lookup)
+
+
+def by_hand(graph):
+    """Of all borders always the best, found by looking at each of them."""
+    borders = {tuple(p): (c, a) for p, c, a in zip(graph.pairs.tolist(), graph.contacts, graph.affinities, strict=True)}
+    found = []
+    while borders:
+        (a, b), (contacts, total) = min(borders.items(), key=lambda border: 1 - border[1][1] / border[1][0])
+        found.append((a, b, 1 - total / contacts))
+        joined = {}
+        for pair, (faces, affinity) in borders.items():
+            u, v = sorted(a if end == b else end for end in pair)
+            if u != v:
+                before = joined.get((u, v), (0, 0))
+                joined[u, v] = before[0] + faces, before[1] + affinity
+        borders = joined
+    return found
 
 
 @pytest.mark.skipif(not SNEMI.is_dir(), reason="no shared data beside the checkout")

@@ -1,10 +1,30 @@
 from __future__ import annotations
 
+import cc3d
 import numpy as np
 import pytest
+from samples import CPU, mitochondria
 
-from pytc_auto.decoding.argmax import class_values
-from pytc_auto.decoding.seeded import seeded_segments
+from pytc_auto.decoding.decode import decode
+from pytc_auto.decoding.seeded import grown, seed_mask
+from pytc_auto.planning.planner import make_plan
+from pytc_auto.schema.model import DecoderChoice
+
+
+def class_values(scores_czyx, values, min_size):
+    """Decoded with a plan of so many classes."""
+    plan = make_plan(mitochondria(), CPU)
+    head = plan.heads[0].replace(class_weights=[1.0] * len(values))
+    plan = plan.replace(heads=[head], labels=plan.labels.replace(values={value: str(value) for value in values}))
+    stored = (1 + 200 * scores_czyx).astype(np.uint8)
+    return decode(stored, plan, DecoderChoice(kind="argmax", parameters={"min_size": min_size}))
+
+
+def seeded_segments(foreground, boundary, *, seed_threshold, foreground_threshold):
+    """As the decoder does without a distance."""
+    core = foreground - boundary
+    seeds = cc3d.connected_components(seed_mask(core, None, seed_threshold=seed_threshold, distance_threshold=0), connectivity=6)
+    return grown(seeds, core, foreground > foreground_threshold)
 
 
 def scores(classes, count):

@@ -1,8 +1,12 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from samples import FOREGROUND, small_plan
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from pytc_auto.decoding.components import foreground_components
+from pytc_auto.decoding.components import linked_components, touched
 from pytc_auto.decoding.decode import candidates, decode
 from pytc_auto.errors import PlanError
 from pytc_auto.schema.model import DecoderChoice
@@ -24,7 +28,9 @@ def blobs():
 
 
 def found(threshold, min_size):
-    ((_, ids),) = foreground_components(blobs(), threshold, [min_size])
+    plan = small_plan(heads=[DISTANCE, FOREGROUND], decoder=DECODER, inference={**WAY, "activations": ["tanh", "sigmoid"]})
+    stored = np.stack([np.ones(blobs().shape), 255 * blobs()]).astype(np.uint8)
+    ids = decode(stored, plan, DecoderChoice(kind="components", parameters={"threshold": threshold, "min_size": min_size}))
     return {int(i): int(n) for i, n in zip(*np.unique(ids[ids > 0], return_counts=True), strict=True)}
 
 
@@ -56,13 +62,40 @@ def test_a_distance_alone_is_cut_between_its_ends():
 
 
 def test_it_wants_a_head_that_it_can_read():
-    with pytest.raises(ValueError, match=r"components reads foreground or signed_distance or .*, heads has affinities"):
-        small_plan(
-            heads=[{"kind": "affinities", "offsets": [[-1, 0, 0], [0, -1, 0]], "loss": "focal", "weight": 1}], decoder=DECODER
-        )
+    with pytest.raises(ValueError, match=r"components reads foreground or affinities or .*, heads has polarity"):
+        small_plan(heads=[{"kind": "polarity", "loss": "focal", "weight": 1}], decoder=DECODER)
 
 
 def test_activations_go_with_the_heads():
     raw = small_plan(heads=[DISTANCE, FOREGROUND], decoder=DECODER).model_dump(mode="json")
     with pytest.raises(PlanError, match=r"inference\.activations: has 1 values, heads has 2"):
         Plan.parse({**raw, "inference": {**WAY, "activations": ["tanh"]}}, "plan.yaml")
+
+
+def by_hand(links):
+    """Components, one link after the other."""
+    shape = links.shape[1:]
+    number = np.arange(np.prod(shape)).reshape(shape)
+    pairs = []
+    for axis in range(3):
+        for voxel in np.argwhere(links[axis]):
+            if voxel[axis] > 0:
+                other = voxel.copy()
+                other[axis] -= 1
+                pairs.append((number[tuple(voxel)], number[tuple(other)]))
+    a, b = np.array(pairs).T
+    _, group = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(number.size,) * 2), directed=False)
+    alone = np.ones(number.size, bool)
+    alone[a] = alone[b] = False
+    return group.reshape(shape), ~alone.reshape(shape)
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 7), (7, 3, 4), (1, 8, 9), (6, 9, 2)])
+def test_components_of_links_are_those_of_a_graph(shape):
+    links = np.random.default_rng(sum(shape)).random((3, *shape)) < 0.25
+    before = links.copy()
+    found, (expected, linked) = linked_components(links), by_hand(links)
+    np.testing.assert_array_equal(touched(links), linked)
+    pairs = np.unique(np.stack([found.ravel(), expected.ravel()]), axis=1)
+    assert pairs.shape[1] == len(np.unique(pairs[0])) == len(np.unique(pairs[1])) > 5
+    np.testing.assert_array_equal(links, before)

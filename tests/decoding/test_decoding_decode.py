@@ -5,7 +5,6 @@ import pytest
 from samples import CPU, fingerprint, mitochondria
 
 from pytc_auto.decoding.decode import candidates, decode
-from pytc_auto.decoding.polarity import synapse_sides
 from pytc_auto.errors import PlanError
 from pytc_auto.evaluation.scores import score
 from pytc_auto.io.predictions import to_uint8
@@ -159,16 +158,22 @@ def test_synapses_come_back_as_pairs_of_ids():
 
 
 def test_sides_of_a_synapse_across_a_gap_are_one_pair():
-    sides = np.zeros((3, 8, 12, 20), np.float32)
-    sides[0, 2:6, 2:10, 2:6] = sides[1, 2:6, 2:10, 8:12] = sides[1, 2:6, 2:10, 17:19] = 0.9
+    head = "heads=[{kind:polarity,loss:dice_bce,weight:1.0}]"
+    plan = make_plan(fingerprint(voxel_size_nm=(40.0, 8.0, 10.0)), CPU, task="objects", by_hand=read_overrides([head]))
+    sides = np.full((3, 8, 12, 20), -6.0, np.float32)
+    sides[0, 2:6, 2:10, 2:6] = sides[1, 2:6, 2:10, 8:12] = sides[1, 2:6, 2:10, 17:19] = 2.0
     sides[2] = sides[:2].max(0)
-    touching = synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.5, gap_nm=0, min_size=0)
+    stored = to_uint8(sides, plan.heads)
+
+    def found(threshold, gap_nm):
+        return decode(stored, plan, DecoderChoice(kind="polarity", parameters={"threshold": threshold, "gap_nm": gap_nm}))
+
+    touching = found(0.5, 0)
     assert [np.unique(touching[..., x]).tolist() for x in (3, 9, 18)] == [[0, 1], [0, 4], [0, 6]]
-    joined = synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.5, gap_nm=20.0, min_size=0)
+    joined = found(0.5, 20.0)
     assert [np.unique(joined[..., x]).tolist() for x in (3, 7, 9, 18)] == [[0, 1], [0], [0, 2], [0, 4]]
-    narrower = synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.5, gap_nm=19.0, min_size=0)
-    np.testing.assert_array_equal(narrower, touching)
-    assert not synapse_sides(sides, (40.0, 8.0, 10.0), threshold=0.95, gap_nm=20.0, min_size=0).any()
+    np.testing.assert_array_equal(found(0.5, 19.0), touching)
+    assert not found(0.95, 20.0).any()
 
 
 def test_an_unknown_parameter_lists_the_known():

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.segmentation import watershed
 
-from pytc_auto.decoding.mutex import mutex_segments
+from pytc_auto.decoding.mutex import LEAST_VOXELS, _grown, mutex_segments
 from pytc_auto.decoding.watershed import interior
 from pytc_auto.evaluation.scores import score
 from pytc_auto.targets.affinities import affinities_from_labels
@@ -77,3 +78,17 @@ def test_offsets_longer_than_the_volume_link_nothing(shape):
     found = segments(affinities)
     assert found.shape == shape
     assert score(found, labels, kind="instances")["adapted_rand"] == 0
+
+
+def test_growing_beside_specks_is_growing_everywhere():
+    """Flooding only what lies beside specks changes nothing."""
+    rng = np.random.default_rng(4)
+    segments = rng.integers(1, 60, (4, 5, 6)).repeat(3, 0).repeat(3, 1).repeat(3, 2).astype(np.uint64)
+    specks = rng.random(segments.shape) < 0.3
+    segments[specks] = 100 + np.arange(specks.sum())
+    inside = rng.random(segments.shape).astype(np.float32)
+    found = _grown(segments, inside, [0, 1, 2])
+    keep = np.bincount(segments.ravel().astype(int)) >= LEAST_VOXELS
+    expected = watershed(-inside, (segments * keep[segments]).astype(np.int32), connectivity=1)
+    pairs = np.unique(np.stack([found.ravel(), expected.ravel()]), axis=1)
+    assert pairs.shape[1] == len(np.unique(pairs[0])) == len(np.unique(pairs[1])) > 2

@@ -66,7 +66,7 @@ def test_ideal_affinities(neurons, kind, parameters):
 def test_fragments_of_a_noisy_map_hardly_cross_borders(neurons):
     plan, labels, affinities = neurons
     near = probabilities(to_uint8(noisy(affinities, 3.0), plan.heads), plan.heads)[:3]
-    fragments = fragments_from_affinities(near, plan.working_voxel_size_nm, [0, 1, 2])
+    fragments = fragments_from_affinities(near, plan.working_voxel_size_nm, [0, 1, 2]).ids_zyx
     scores = score(with_majority(fragments, labels), labels, kind="instances")
     assert scores["voi"] < 0.25
     assert scores["adapted_rand"] < 0.01

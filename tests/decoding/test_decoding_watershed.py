@@ -63,7 +63,7 @@ def test_no_fragment_crosses_a_border_and_none_is_left_out(shape, voxel_size):
     labels = cubes(shape)
     affinities = near(labels)
     kept = affinities.copy()
-    fragments = fragments_from_affinities(affinities, voxel_size, ALL)
+    fragments = fragments_from_affinities(affinities, voxel_size, ALL).ids_zyx
     assert fragments.shape == shape
     assert fragments.dtype == np.uint32
     assert (fragments > 0).all()
@@ -79,18 +79,20 @@ def test_thick_sections_are_flooded_one_by_one(cut):
     shape = [24, 28, 32]
     shape[cut] = 3
     affinities = near(np.ones(zyx(shape), np.uint32))
-    fragments = np.moveaxis(fragments_from_affinities(affinities, (voxel_size[0], voxel_size[1], voxel_size[2]), ALL), cut, 0)
+    fragments = np.moveaxis(
+        fragments_from_affinities(affinities, (voxel_size[0], voxel_size[1], voxel_size[2]), ALL).ids_zyx, cut, 0
+    )
     held = [set(np.unique(section).tolist()) for section in fragments]
     assert not held[0] & held[1]
     assert not held[1] & held[2]
-    thin = fragments_from_affinities(affinities, (8.0, 8.0, 8.0), ALL)
+    thin = fragments_from_affinities(affinities, (8.0, 8.0, 8.0), ALL).ids_zyx
     assert len(np.unique(thin)) == 1
 
 
 def test_a_section_with_nothing_inside_is_not_flooded_from_its_neighbors():
     affinities = near(np.ones((5, 20, 24), np.uint32))
     affinities[:, 2] = 0
-    fragments = fragments_from_affinities(affinities, (40.0, 8.0, 8.0), ALL)
+    fragments = fragments_from_affinities(affinities, (40.0, 8.0, 8.0), ALL).ids_zyx
     assert (fragments > 0).all(axis=(1, 2)).tolist() == [True, True, False, True, True]
     assert not fragments[2].any()
 
@@ -109,7 +111,7 @@ def test_a_thin_neurite_between_thick_ones_keeps_its_own_fragments():
     labels[:, 13:16, 18:21] = 3
     rng = np.random.default_rng(1)
     affinities = np.clip(near(labels) * 0.8 + 0.1 + rng.normal(0, 0.08, (3, *labels.shape)), 0, 1).astype(np.float32)
-    fragments = fragments_from_affinities(affinities, (10.0, 10.0, 10.0), ALL)
+    fragments = fragments_from_affinities(affinities, (10.0, 10.0, 10.0), ALL).ids_zyx
     for z in range(0, 24, 4):
         middle = labels[fragments == fragments[z, 14, 19]]
         assert np.mean(middle == 3) > 0.6, f"the neurite is lost at section {z}"
@@ -119,7 +121,7 @@ def test_two_bodies_that_leak_into_one_another_are_not_one_fragment():
     body = np.ones((24, 24, 48), np.uint32)
     body[:, :, 23:25] = 0
     body[8:16, 8:16, 23:25] = 1
-    fragments = fragments_from_affinities(near(body), (10.0, 10.0, 10.0), ALL)
+    fragments = fragments_from_affinities(near(body), (10.0, 10.0, 10.0), ALL).ids_zyx
     assert fragments[12, 12, 10] != fragments[12, 12, 40]
 
 
@@ -127,16 +129,16 @@ def test_faint_noise_where_the_network_is_sure_does_not_shatter_a_body():
     body = np.zeros((24, 26, 28), np.uint32)
     body[3:-3, 3:-3, 3:-3] = 1
     faint = 1 - 1e-3 * np.random.default_rng(0).random((3, *body.shape), dtype=np.float32)
-    fragments = fragments_from_affinities(near(body) * faint, (10.0, 10.0, 10.0), ALL)
+    fragments = fragments_from_affinities(near(body) * faint, (10.0, 10.0, 10.0), ALL).ids_zyx
     assert fragments.max() < 10
 
 
 def test_nothing_inside_gives_no_fragments():
-    assert not fragments_from_affinities(np.zeros((3, 5, 6, 7), np.float32), (10.0, 10.0, 10.0), ALL).any()
-    assert not fragments_from_affinities(np.zeros((3, 5, 6, 7), np.float32), (40.0, 8.0, 8.0), ALL).any()
+    assert not fragments_from_affinities(np.zeros((3, 5, 6, 7), np.float32), (10.0, 10.0, 10.0), ALL).ids_zyx.any()
+    assert not fragments_from_affinities(np.zeros((3, 5, 6, 7), np.float32), (40.0, 8.0, 8.0), ALL).ids_zyx.any()
 
 
 def test_same_input_same_fragments():
     affinities = np.random.default_rng(3).random((3, 8, 9, 10)).astype(np.float32)
-    first, second = (fragments_from_affinities(affinities, (10.0, 10.0, 10.0), ALL) for _ in range(2))
+    first, second = (fragments_from_affinities(affinities, (10.0, 10.0, 10.0), ALL).ids_zyx for _ in range(2))
     np.testing.assert_array_equal(first, second)

@@ -1,0 +1,254 @@
+"""Rate of each decoder beside the bare library calls, memory, and how much the result depends on the blocks.
+
+    python benchmarks/decode.py rates LABELS [--prediction OUT] [--shape 96,192,192] [--dry]
+    python benchmarks/decode.py blocks LABELS [--sides 64,96] ...
+    python benchmarks/decode.py memory LABELS --kind components [--extents 256,512] ...
+
+LABELS are instances, such as fib25's; affinities are made from them with noise that is correlated in space, or are the kept
+predictions of an output of pytc predict. Times are of one core, CPU time, the best of three; "library" is what skimage, waterz,
+mwatershed and cc3d take for the same arrays when they are called directly. Each extent of ``memory`` is a process of its own;
+its volume is the same block over and over, written before. Rows are appended to results.md beside this file, with --dry only
+printed. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import io
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from results import append, commit, machine
+from scipy import ndimage
+
+from pytc_auto.decoding.block_files import save
+from pytc_auto.decoding.blockwise import Decoding, PaintTask, make_graph, segments
+from pytc_auto.decoding.components import FORWARD
+from pytc_auto.decoding.decode import complete, decode
+from pytc_auto.decoding.kind import near_affinities, of_head
+from pytc_auto.decoding.mutex import STRIDE
+from pytc_auto.decoding.watershed import SEED_SIGMA, fragments_from_affinities, interior, neighbors
+from pytc_auto.evaluation.scores import score
+from pytc_auto.geometry import Box, blocks, zyx
+from pytc_auto.io.ome_zarr import create_image, create_labels, open_level
+from pytc_auto.io.open import open_segmentation
+from pytc_auto.io.predictions import to_uint8
+from pytc_auto.schema.model import DecoderChoice
+from pytc_auto.schema.plan import Plan
+from pytc_auto.targets.affinities import affinities_from_labels
+from pytc_auto.targets.erosion import erode_borders
+
+Array = npt.NDArray[Any]
+PLAN = Path(__file__).resolve().parents[1] / "plans" / "fib25.yaml"
+ENDS = "date | commit | machine |\n"
+RATES = "| decoder | volume | ours, Mvoxel/s | library, Mvoxel/s | ours / library, time | "
+BLOCKS = "| decoder | volume | blocks | voi to one block | voi to truth | of one block | "
+MEMORY = "| decoder | volume | blocks | CPU, s | Mvoxel/s | memory, MB | "
+TRIES = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["rates", "blocks", "memory"])
+    parser.add_argument("labels")
+    parser.add_argument("--prediction", type=Path, help="output of pytc predict --keep-predictions of the same volume")
+    parser.add_argument("--plan", type=Path, default=PLAN)
+    parser.add_argument("--shape", default="96,192,192")
+    parser.add_argument("--kind", default="agglomerate")
+    parser.add_argument("--sides", default="64,96")
+    parser.add_argument("--extents", default="256,512")
+    parser.add_argument("--dry", action="store_true", help="append nothing")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    plan = Plan.load(given.plan)
+    if given.what == "memory":
+        _memory(given, plan)
+        return
+    labels, stored = _data(given, plan)
+    volume = "x".join(map(str, labels.shape)) + (" predicted" if given.prediction else " made")
+    if given.what == "rates":
+        _rates(given, plan, stored, volume)
+    else:
+        _blocks(given, plan, (labels, stored), volume)
+
+
+def _row(given: argparse.Namespace, title: str, header: str, cells: Sequence[object]) -> None:
+    row = f"| {' | '.join(map(str, [*cells, datetime.date.today(), commit(), machine()]))} |\n"
+    header = header + ENDS + "|---" * (header.count("|") + 2) + "|\n"
+    if given.dry:
+        print(header + row, end="")
+    else:
+        append(row, section=f"## {title}\n\n", header=header)
+
+
+def _data(given: argparse.Namespace, plan: Plan) -> tuple[Array, Array]:
+    """Labels and stored predictions."""
+    volume = open_segmentation(given.labels)
+    box = Box.of_shape([min(a, b) for a, b in zip(map(int, given.shape.split(",")), volume.shape, strict=True)])
+    labels = volume.read(box)
+    if given.prediction:
+        return labels, open_level(given.prediction)[(slice(None), *box.slices)]
+    eroded = erode_borders(labels, plan.working_voxel_size_nm, plan.labels.erode_nm)
+    affinities = affinities_from_labels(eroded, plan.offsets)
+    rng = np.random.default_rng(0)
+    common = _noise(rng, labels.shape)
+    logits = np.stack([8.0 * a - 4 + 2.1 * (common + _noise(rng, labels.shape)) for a in affinities])
+    return labels, to_uint8(logits.astype(np.float32), plan.heads)
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 2)
+    return noise / noise.std()
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """CPU time of the best try."""
+    best = np.inf
+    for _ in range(TRIES):
+        started = time.process_time()
+        call()
+        best = min(best, time.process_time() - started)
+    return float(best)
+
+
+def _rates(given: argparse.Namespace, plan: Plan, stored: Array, volume: str) -> None:
+    for kind, library in (("components", _cc3d), ("agglomerate", _waterz), ("mutex", _mwatershed)):
+        choice = DecoderChoice(kind=kind, parameters={})  # type: ignore[arg-type]
+        ours, bare = _seconds(lambda choice=choice: decode(stored, plan, choice)), library(stored, plan)
+        rate = stored[0].size / 1e6
+        _row(given, "Decoding: rates", RATES, [kind, volume, f"{rate / ours:.2f}", f"{rate / bare:.2f}", f"{ours / bare:.2f}"])
+
+
+def _cc3d(stored: Array, plan: Plan) -> float:
+    """Color the graph of voxels that are linked, which is ready."""
+    import cc3d
+
+    graph = np.zeros(stored.shape[1:], np.uint8)
+    for axis, bit in enumerate(FORWARD):
+        link = np.moveaxis(near_affinities(stored, plan, "components").affinities_kzyx[axis] > 0.5, axis, 0)[1:].astype(np.uint8)
+        moved = np.moveaxis(graph, axis, 0)
+        moved[:-1] |= link * np.uint8(bit)
+        moved[1:] |= link * np.uint8(2 * bit)
+    return _seconds(lambda: cc3d.color_connectivity_graph(graph, connectivity=6))
+
+
+def _waterz(stored: Array, plan: Plan) -> float:
+    """Distance, maxima, flooding, and agglomeration of the fragments to one threshold, from affinities that are ready."""
+    import edt
+    import waterz
+    from skimage.segmentation import watershed
+
+    near = near_affinities(stored, plan, "agglomerate")
+    inside = interior(near.affinities_kzyx, near.inner_axes)
+    across = neighbors(near.inner_axes, 1)
+
+    def flood() -> None:
+        distance = edt.edt(inside > 0.5, anisotropy=plan.working_voxel_size_nm, black_border=False)
+        smooth = ndimage.gaussian_filter(inside + np.float32(0.05) * distance, SEED_SIGMA)
+        seeds, _ = ndimage.label(smooth == ndimage.maximum_filter(smooth, 3))
+        watershed(-inside, seeds, connectivity=across)
+
+    flooding = _seconds(flood)
+    fragments = fragments_from_affinities(near.affinities_kzyx, plan.working_voxel_size_nm, near.inner_axes).ids_zyx
+
+    def agglomerate() -> None:
+        with redirect_stdout(io.StringIO()):
+            next(waterz.agglomerate(near.affinities_kzyx, [0.5], fragments=fragments.astype(np.uint64)))
+
+    return flooding + _seconds(agglomerate)
+
+
+def _mwatershed(stored: Array, plan: Plan) -> float:
+    """Cluster with the strides that we use, from weights that are ready."""
+    import mwatershed
+
+    weights = of_head(stored, plan, "affinities", "mutex").astype(np.float64) - 0.5
+    far = [sum(map(abs, offset)) > 1 for offset in plan.offsets]
+    for channel, repels in enumerate(far):
+        weights[channel] = np.minimum(weights[channel], 0) if repels else np.maximum(weights[channel], 0)
+    strides = [[STRIDE] * 3 if f else [1, 1, 1] for f in far]
+    return _seconds(lambda: mwatershed.agglom(weights, [list(o) for o in plan.offsets], strides=strides))
+
+
+def _blocks(given: argparse.Namespace, plan: Plan, data: tuple[Array, Array], volume: str) -> None:
+    labels, stored = data
+    choice = DecoderChoice(kind=given.kind, parameters=dict.fromkeys(["threshold"], 0.7) if given.kind == "agglomerate" else {})
+    whole = decode(stored, plan, choice)
+    before = score(whole, labels, kind="instances")["voi"]
+    for side in map(int, given.sides.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            _write(Path(folder), stored, stored.shape[1:])
+            found = _decode(Path(folder), plan, choice, zyx(stored.shape[1:]), (side, side, side))[:]
+        away, truth = (score(found, other, kind="instances")["voi"] for other in (whole, labels))
+        cells = [given.kind, volume, f"{side}³", f"{away:.4f}", f"{truth:.3f}", f"{before:.3f}"]
+        _row(given, "Decoding: the same for any blocks", BLOCKS, cells)
+
+
+def _write(folder: Path, stored: Array, shape: Sequence[int]) -> None:
+    """A prediction on the disk, the same voxels over and over."""
+    size = (10.0, 10.0, 10.0)
+    image = create_image(
+        folder / "out", shape_czyx=(len(stored), *shape), chunks=(1, 64, 64, 64), dtype="uint8", voxel_size_nm=size, attributes={}
+    )
+    for box in blocks(Box.of_shape(shape), zyx(stored.shape[1:])):
+        image[(slice(None), *box.slices)] = stored[(slice(None), *Box.of_shape(box.shape).slices)]
+
+
+def _decode(folder: Path, plan: Plan, choice: DecoderChoice, shape: tuple[int, int, int], block: Any = None) -> Any:
+    """Labels of a prediction on the disk, as ``pytc predict`` makes them."""
+
+    def run(task: Any, boxes: Sequence[Box], _: str) -> None:
+        for box in boxes:
+            task(box)
+
+    decoding = Decoding(folder / "out", folder / "state", plan, complete(choice), shape, block)
+    make_graph(decoding, run)
+    lookup = segments(decoding)
+    save(folder / "lookup.npz", {"lookup": lookup})
+    size = (10.0, 10.0, 10.0)
+    chunks = (64, 64, 64)
+    labels = create_labels(
+        folder / "out", "found", shape=shape, chunks=chunks, dtype=lookup.dtype, voxel_size_nm=size, attributes={}
+    )
+    target, start = folder / "out" / "labels" / "found", (0, 0, 0)
+    paint = PaintTask(decoding.regions, folder / "lookup.npz", target, start, start, (1, 1, 1), shape)
+    run(paint, list(blocks(Box.of_shape(shape), (192, 192, 192))), "labels")
+    return labels
+
+
+def _memory(given: argparse.Namespace, plan: Plan) -> None:
+    choice = DecoderChoice(kind=given.kind, parameters={})
+    if given.child:
+        folder, extent = Path(given.labels), int(given.extents)
+        started = time.process_time()
+        _decode(folder, plan, choice, (extent, extent, extent))
+        seconds = time.process_time() - started
+        print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+        return
+    _, stored = _data(given, plan)
+    for extent in map(int, given.extents.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            _write(Path(folder), stored, (extent,) * 3)
+            command = [sys.executable, __file__, "memory", folder, "--kind", given.kind, "--plan", str(given.plan)]
+            command += ["--extents", str(extent), "--child"]
+            told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        seconds, megabytes = json.loads(told)
+        rate = extent**3 / 1e6 / seconds
+        block = "x".join(map(str, Decoding(Path(), Path(), plan, complete(choice), (1, 1, 1)).kind.block))
+        cells = [given.kind, f"{extent}³", block, f"{seconds:.1f}", f"{rate:.2f}", f"{megabytes:.0f}"]
+        _row(given, "Decoding: memory", MEMORY, cells)
+
+
+if __name__ == "__main__":
+    main()
