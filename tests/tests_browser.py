@@ -35,6 +35,10 @@ class Page:
     def __init__(self, socket_url):
         self._url = socket_url
 
+    def open(self, url):
+        """Begin to load an address."""
+        assert "errorText" not in self._ask("Page.navigate", url=url)
+
     def evaluate(self, script):
         """What a script gives."""
         answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
@@ -51,7 +55,7 @@ class Page:
         """Ask again and again until a condition of the page holds."""
         deadline = time.monotonic() + seconds
         while not (found := condition(self)):
-            assert time.monotonic() < deadline, "the page never came that far"
+            assert time.monotonic() < deadline, f"the page never came that far: {self.evaluate('document.body.innerText')}"
             time.sleep(0.5)
         return found
 
@@ -63,17 +67,18 @@ class Page:
 
         socket = await websocket_connect(self._url, max_message_size=2**28)
         await socket.write_message(json.dumps({"id": 1, "method": method, "params": parameters}))
-        while True:
-            answer = json.loads(await socket.read_message())
-            if answer.get("id") == 1:
-                socket.close()
-                return answer["result"]
+        while (answer := json.loads(await socket.read_message())).get("id") != 1:
+            pass
+        socket.close()
+        while await socket.read_message() is not None:
+            pass
+        return answer["result"]
 
 
 @contextmanager
 def opened(url, profile, size=(1200, 900)):
     """A page that is loading."""
-    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", url]
+    command = [BROWSER, *FLAGS, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         told = profile / "DevToolsActivePort"
@@ -84,7 +89,9 @@ def opened(url, profile, size=(1200, 900)):
             time.sleep(0.1)
         with urllib.request.urlopen(f"http://127.0.0.1:{told.read_text().split()[0]}/json/list") as answer:
             tabs = json.load(answer)
-        yield Page(next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page"))
+        page = Page(next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page"))
+        page.open(url)
+        yield page
     finally:
         process.kill()
         process.wait()

@@ -141,7 +141,7 @@ def remove_image(path: Path) -> None:
         _change(labels, {**attributes, "ome": {**attributes["ome"], "image-label": {}}})
     for level in path.iterdir():
         if level.name.partition(".")[0].isdecimal():
-            shutil.rmtree(level)
+            shutil.rmtree(level, ignore_errors=True)
 
 
 def _change(group: zarr.Group, attributes: dict[str, Any]) -> None:

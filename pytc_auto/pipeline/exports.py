@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from pytc_auto.errors import OutputError
 from pytc_auto.executors.claim import claimed
 from pytc_auto.io.export.formats import Format, export, file_name, refuse_extent
 from pytc_auto.io.open import open_segmentation
+from pytc_auto.pipeline.segmentation_job import STATE, Job
 from pytc_auto.progress import Progress
-
-if TYPE_CHECKING:
-    from pytc_auto.pipeline.segmentation_job import Job
-
-_SCRATCH, _CLAIM = ".pytc/export", ".pytc/claims/export"
 
 
 def refuse_formats(job: Job) -> None:
@@ -34,18 +30,19 @@ def write_exports(job: Job, progress: Progress) -> None:
     Raises:
         OutputError: A format cannot hold the labels, or cannot be written; the same call tries again.
     """
-    missing = [kind for kind in job.setting.formats if not (job.target / file_name(kind)).exists()]
-    if not missing:
+    if not _missing(job):
         return
-    with claimed(job.target / _CLAIM) as other:
-        if other is not None:
-            raise OutputError(f"{job.target}: {other} is writing its other formats. Run the same command again after that.")
-        for kind in missing:
+    with claimed(job.claim("export"), waiting=lambda other: progress(f"waiting for {other}", 0, 0)):
+        for kind in _missing(job):
             path = job.target / file_name(kind)
             try:
-                export(open_segmentation(job.target), path, kind, scratch=job.target / _SCRATCH, progress=progress)
+                export(open_segmentation(job.target), path, kind, scratch=job.target / STATE / "export", progress=progress)
             except OSError as error:
                 raise OutputError(f"{path}: cannot be written ({error}). Make room, and run the same command again.") from error
+
+
+def _missing(job: Job) -> list[Format]:
+    return [kind for kind in job.setting.formats if not (job.target / file_name(kind)).exists()]
 
 
 def remove_exports(target: Path) -> None:

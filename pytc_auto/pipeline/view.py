@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pytc_auto.errors import OutputError
 from pytc_auto.geometry import ZyxFloat
@@ -23,13 +23,19 @@ class Viewing:
     """A page that is being served; leaving the context ends it.
 
     Attributes:
-        url: Where to look.
         layers: Their names.
     """
 
-    url: str
     layers: tuple[str, ...]
+    _viewer: Any
+    """The server forgets a viewer that nobody holds."""
     _copies: tempfile.TemporaryDirectory[str]
+
+    @property
+    def url(self) -> str:
+        """Where to look."""
+        url: str = self._viewer.get_viewer_url()
+        return url
 
     def close(self) -> None:
         """Stop the server; copies that were made for it are dropped."""
@@ -76,11 +82,11 @@ def view(
     copies = tempfile.TemporaryDirectory(prefix="pytc-view-")
     try:
         layers = _layers(what, Path(runs), View(Path(copies.name), voxel_size_nm, say, progress))
-        shown = show(layers, port=port)
+        viewer = show(layers, port=port)
     except BaseException:
         copies.cleanup()
         raise
-    return Viewing(shown.get_viewer_url(), tuple(layer.name for layer in layers), copies)
+    return Viewing(tuple(layer.name for layer in layers), viewer, copies)
 
 
 def _layers(what: str | Path, runs: Path, view: View) -> list[Layer]:

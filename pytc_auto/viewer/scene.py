@@ -31,7 +31,7 @@ def show(layers: Sequence[Layer], *, port: int = 0) -> Any:
         port: Of the server; 0 takes one that is free.
 
     Returns:
-        neuroglancer's viewer; ``get_viewer_url`` tells where to look.
+        neuroglancer's viewer; ``get_viewer_url`` tells where to look. It is served as long as it is held.
 
     Raises:
         OutputError: The port is taken.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import shutil
 import socket
 import sys
@@ -158,10 +159,12 @@ def test_what_is_not_there_is_told(tmp_path, look):
 def test_the_page_is_served_until_it_is_closed(given):
     with pytc_auto.view(given / "out") as shown:
         assert shown.layers == ("raw", "prediction", "segmentation")
-        with urllib.request.urlopen(shown.url) as page:
+        gc.collect()
+        url = shown.url
+        with urllib.request.urlopen(url) as page:
             assert b"neuroglancer" in page.read().lower()
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(shown.url)
+        urllib.request.urlopen(url)
 
 
 def test_a_port_that_is_taken_and_a_library_that_is_missing_are_told(given, monkeypatch):
