@@ -187,7 +187,13 @@ def draw_preview(out: Path, record: DecodingRecord) -> None:
     from pytc_auto.io.ome_zarr import open_level
     from pytc_auto.pipeline.pictures import result_picture
 
-    section = load(out / STATE / "section.npz")
-    found = open_level(out / "labels" / SEGMENTATION)[record.box.shape[0] // 2][None]
-    picture = out / STATE / "preview.png"
-    result_picture(picture, record.plan, image=section["image"], stored=section["stored"], segmentation=found, truth=None)
+    kept, number = load(out / STATE / "section.npz"), record.box.shape[0] // 2
+    result_picture(
+        out / STATE / "preview.png",
+        record.plan,
+        image=kept["image"],
+        stored=kept["stored"],
+        segmentation=open_level(out / "labels" / SEGMENTATION)[number][None],
+        truth=None,
+        section=record.start[0] + number,
+    )

@@ -32,8 +32,15 @@ def prediction_view(stored_cyx: npt.NDArray[np.uint8], plan: Plan) -> Array:
     return values[0]
 
 
-def result_picture(
-    path: Path, plan: Plan, *, image: Array, stored: Array | None, segmentation: Array, truth: Array | None
+def result_picture(  # noqa: PLR0913
+    path: Path,
+    plan: Plan,
+    *,
+    image: Array,
+    stored: Array | None,
+    segmentation: Array,
+    truth: Array | None,
+    section: int | None = None,
 ) -> None:
     """The middle section of a volume: image, prediction, segmentation and, where it is known, truth.
 
@@ -44,9 +51,10 @@ def result_picture(
         stored: uint8 prediction, (C, Z, Y, X).
         segmentation: (Z, Y, X).
         truth: (Z, Y, X).
+        section: Number of the section that is shown, in its volume; None for the middle of what is given.
     """
     panels = _panels(plan, image=image, stored=stored, segmentation=segmentation, truth=truth)
-    side_by_side(panels, path, title=f"{plan.name}, section {image.shape[0] // 2}")
+    side_by_side(panels, path, title=f"{plan.name}, section {image.shape[0] // 2 if section is None else section}")
 
 
 def _panels(plan: Plan, *, image: Array, stored: Array | None, segmentation: Array, truth: Array | None) -> dict[str, Array]:
