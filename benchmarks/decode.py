@@ -3,12 +3,14 @@
     python benchmarks/decode.py rates LABELS [--prediction OUT] [--shape 96,192,192] [--dry]
     python benchmarks/decode.py blocks LABELS [--sides 64,96] ...
     python benchmarks/decode.py memory LABELS --kind components [--extents 256,512] ...
+    python benchmarks/decode.py workers LABELS [--extents 384] ...
 
 LABELS are instances, such as fib25's; affinities are made from them with noise that is correlated in space, or are the kept
 predictions of an output of pytc predict. Times are of one core, CPU time, the best of three; "library" is what skimage, waterz,
 mwatershed and cc3d take for the same arrays when they are called directly. Each extent of ``memory`` is a process of its own;
-its volume is the same block over and over, written before. Rows are appended to results.md beside this file, with --dry only
-printed. Linux only.
+its volume is the same block over and over, written before. ``workers`` compares the wall time of two processes with that of one,
+in blocks of 128, the start of the processes and the agglomeration included; other work on the machine falsifies it. Rows are
+appended to results.md beside this file, with --dry only printed. Linux only.
 """
 
 from __future__ import annotations
@@ -33,13 +35,15 @@ from results import append, commit, machine
 from scipy import ndimage
 
 from pytc_auto.decoding.block_files import save
-from pytc_auto.decoding.blockwise import Decoding, PaintTask, make_graph, segments
+from pytc_auto.decoding.blockwise import Decoding, PaintTask, Run, make_graph, segments
 from pytc_auto.decoding.components import FORWARD
 from pytc_auto.decoding.decode import complete, decode
 from pytc_auto.decoding.kind import near_affinities, of_head
 from pytc_auto.decoding.mutex import STRIDE
 from pytc_auto.decoding.watershed import SEED_SIGMA, fragments_from_affinities, interior, neighbors
 from pytc_auto.evaluation.scores import score
+from pytc_auto.executors.executor import Executor
+from pytc_auto.executors.ledger import BlockLedger
 from pytc_auto.geometry import Box, blocks, zyx
 from pytc_auto.io.ome_zarr import create_image, create_labels, open_level
 from pytc_auto.io.open import open_segmentation
@@ -55,12 +59,13 @@ ENDS = "date | commit | machine |\n"
 RATES = "| decoder | volume | ours, Mvoxel/s | library, Mvoxel/s | ours / library, time | "
 BLOCKS = "| decoder | volume | blocks | voi to one block | voi to truth | of one block | "
 MEMORY = "| decoder | volume | blocks | CPU, s | Mvoxel/s | memory, MB | "
+WORKERS = "| decoder | volume | one, s | two, s | one / two | "
 TRIES = 3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["rates", "blocks", "memory"])
+    parser.add_argument("what", choices=["rates", "blocks", "memory", "workers"])
     parser.add_argument("labels")
     parser.add_argument("--prediction", type=Path, help="output of pytc predict --keep-predictions of the same volume")
     parser.add_argument("--plan", type=Path, default=PLAN)
@@ -74,6 +79,9 @@ def main() -> None:
     plan = Plan.load(given.plan)
     if given.what == "memory":
         _memory(given, plan)
+        return
+    if given.what == "workers":
+        _workers(given, plan)
         return
     labels, stored = _data(given, plan)
     volume = "x".join(map(str, labels.shape)) + (" predicted" if given.prediction else " made")
@@ -205,13 +213,15 @@ def _write(folder: Path, stored: Array, shape: Sequence[int]) -> None:
         image[(slice(None), *box.slices)] = stored[(slice(None), *Box.of_shape(box.shape).slices)]
 
 
-def _decode(folder: Path, plan: Plan, choice: DecoderChoice, shape: tuple[int, int, int], block: Any = None) -> Any:
+def _here(task: Any, boxes: Sequence[Box], _: str) -> None:
+    for box in boxes:
+        task(box)
+
+
+def _decode(  # noqa: PLR0917
+    folder: Path, plan: Plan, choice: DecoderChoice, shape: tuple[int, int, int], block: Any = None, run: Run = _here
+) -> Any:
     """Labels of a prediction on the disk, as ``pytc predict`` makes them."""
-
-    def run(task: Any, boxes: Sequence[Box], _: str) -> None:
-        for box in boxes:
-            task(box)
-
     decoding = Decoding(folder / "out", folder / "state", plan, complete(choice), shape, block)
     make_graph(decoding, run)
     lookup = segments(decoding)
@@ -248,6 +258,23 @@ def _memory(given: argparse.Namespace, plan: Plan) -> None:
         block = "x".join(map(str, Decoding(Path(), Path(), plan, complete(choice), (1, 1, 1)).kind.block))
         cells = [given.kind, f"{extent}³", block, f"{seconds:.1f}", f"{rate:.2f}", f"{megabytes:.0f}"]
         _row(given, "Decoding: memory", MEMORY, cells)
+
+
+def _workers(given: argparse.Namespace, plan: Plan) -> None:
+    choice, (_, stored), extent = DecoderChoice(kind=given.kind, parameters={}), _data(given, plan), int(given.extents)
+    walls = []
+    for environments in ((), ({"OMP_NUM_THREADS": "1"},) * 2):
+        with tempfile.TemporaryDirectory() as folder:
+            _write(Path(folder), stored, (extent,) * 3)
+            executor, started = Executor(environments), time.perf_counter()
+
+            def run(task: Any, boxes: Sequence[Box], stage: str, folder: str = folder, executor: Executor = executor) -> None:
+                executor.run(task, boxes, BlockLedger(Path(folder) / "done" / stage.replace(" ", "_"), "benchmark"))
+
+            _decode(Path(folder), plan, choice, (extent,) * 3, (128, 128, 128), run)
+            walls.append(time.perf_counter() - started)
+    one, two = walls
+    _row(given, "Decoding: workers", WORKERS, [given.kind, f"{extent}³", f"{one:.1f}", f"{two:.1f}", f"{one / two:.2f}"])
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytc_auto.decoding.decode import KINDS, complete, refuse_unknown
-from pytc_auto.errors import OutputError
+from pytc_auto.errors import OutputError, PlanError
+from pytc_auto.executors.claim import claimed
 from pytc_auto.executors.executor import Executor
 from pytc_auto.pipeline.decode_step import RECORD, Stages, draw_preview, make_segmentation, put_in_place
 from pytc_auto.pipeline.segmentation_job import STATE
 from pytc_auto.progress import Progress, silent
+from pytc_auto.schema.agreement import reads
 from pytc_auto.schema.decoding import DecodingRecord
 from pytc_auto.schema.model import DecoderChoice
 
@@ -51,7 +53,10 @@ def decode(
     _check_predictions(out, record, chosen)
     record = record.replace(decoder=chosen)
     try:
-        _decode(record, Stages(out, record.volume, executor, progress))
+        with claimed(out / STATE / "claims" / "decode") as other:
+            if other is not None:
+                raise OutputError(f"{out}: {other} is decoding it. Run the same command again after that.")
+            _decode(record, Stages(out, record.volume, executor, progress))
     except OSError as error:
         raise OutputError(
             f"{out}: cannot be written ({error}). Make room or check the rights, and run the same command again; "
@@ -93,6 +98,10 @@ def _chosen(record: DecodingRecord, parameters: dict[str, float], kind: str | No
         refuse_unknown(parameters, KINDS[before.kind].defaults, f"decoder {before.kind}")
         return before.replace(parameters={**before.parameters, **parameters})
     refuse_unknown({kind: None}, KINDS, "decoder")
+    heads = {head.kind for head in record.plan.heads}
+    if not reads(kind, heads):
+        known = ", ".join(name for name in KINDS if reads(name, heads))
+        raise PlanError(f"{record.plan.name}: decoder {kind} cannot read the heads {', '.join(sorted(heads))}. Use {known}.")
     return complete(DecoderChoice(kind=kind, parameters=parameters))
 
 

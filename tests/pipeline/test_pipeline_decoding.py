@@ -12,6 +12,7 @@ import pytc_auto
 from pytc_auto.cli import main
 from pytc_auto.decoding import decode as decoders
 from pytc_auto.errors import OutputError, PlanError
+from pytc_auto.executors.claim import claimed
 from pytc_auto.pipeline import decode_step
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
@@ -88,6 +89,16 @@ def test_an_unknown_parameter_or_decoder_lists_the_known(tmp_path, model, volume
         pytc_auto.decode(out, {"treshold": 0.2})
     with pytest.raises(PlanError, match=r"unknown parameter fancy\. Known are agglomerate, mutex"):
         pytc_auto.decode(out, kind="fancy")
+    with pytest.raises(PlanError, match=r"decoder seeded cannot read the heads affinities, foreground\. Use agglomerate, mutex"):
+        pytc_auto.decode(out, kind="seeded")
+
+
+def test_two_do_not_decode_one_output_at_once(tmp_path, model, volume):
+    out = predicted(model, volume, tmp_path / "out")
+    before = segmented(out)
+    with claimed(out / ".pytc" / "claims" / "decode"), pytest.raises(OutputError, match="is decoding it"):
+        pytc_auto.decode(out, {"threshold": 0.2})
+    np.testing.assert_array_equal(segmented(out), before)
 
 
 def test_a_folder_that_is_no_output_says_so(tmp_path, model, volume):
