@@ -104,9 +104,11 @@ def create_labels(  # noqa: PLR0913
 def replace_labels(path: Path, name: str, made: Path) -> None:
     """Put labels that were made in another group, MADE/labels/NAME on the same disk, into the place of PATH/labels/NAME.
 
-    The old labels are moved aside at the last moment and then deleted.
+    The old labels are moved aside at the last moment and then deleted. In a group that holds no image the new ones name none.
     """
     parent, old = _group(path / "labels"), made / "replaced"
+    if "ome" not in _group(path).attrs:
+        _name_no_image(_group(made / "labels" / name))
     shutil.rmtree(old, ignore_errors=True)
     if (path / "labels" / name).exists():
         (path / "labels" / name).rename(old)
@@ -136,12 +138,16 @@ def remove_image(path: Path) -> None:
     group = zarr.open_group(store=str(path), mode="r+")
     _change(group, {name: value for name, value in group.attrs.asdict().items() if name != "ome"})
     for name in group["labels"].attrs.asdict()["ome"]["labels"] if "labels" in group else ():
-        labels = group[f"labels/{name}"]
-        attributes = labels.attrs.asdict()
-        _change(labels, {**attributes, "ome": {**attributes["ome"], "image-label": {}}})
+        _name_no_image(group[f"labels/{name}"])
     for level in path.iterdir():
         if level.name.partition(".")[0].isdecimal():
             shutil.rmtree(level, ignore_errors=True)
+
+
+def _name_no_image(labels: zarr.Group) -> None:
+    """Let labels stand alone."""
+    attributes = labels.attrs.asdict()
+    _change(labels, {**attributes, "ome": {**attributes["ome"], "image-label": {}}})
 
 
 def _change(group: zarr.Group, attributes: dict[str, Any]) -> None:

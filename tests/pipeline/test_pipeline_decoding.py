@@ -55,6 +55,7 @@ def test_another_threshold_gives_what_predicting_with_it_gives(tmp_path, model, 
     np.testing.assert_array_equal(segmented(out), segmented(again))
     assert (segmented(out) != before).any()
     assert told_decoder(out) == told_decoder(again) == [chosen.parameters] * 2
+    assert zarr.open_group(out / "labels/segmentation", mode="r").attrs["ome"]["image-label"] == {}
     assert sorted(path.name for path in (out / "labels").iterdir()) == ["segmentation", "zarr.json"]
     assert not (out / ".pytc" / "new").exists()
     pytc_auto.decode(out, {"threshold": 0.9, "min_size": 0})
@@ -71,6 +72,13 @@ def test_what_needs_the_predictions_says_so(tmp_path, model, volume):
     with pytest.raises(OutputError, match="the decoder mutex needs the predictions"):
         pytc_auto.decode(out, kind="mutex")
     np.testing.assert_array_equal(segmented(out), before)
+
+
+def test_labels_name_the_predictions_that_are_kept(tmp_path, model, volume):
+    out = predicted(model, volume, tmp_path / "out", keep_predictions=True)
+    pytc_auto.decode(out, {"min_size": 3})
+    told = zarr.open_group(out / "labels/segmentation", mode="r").attrs["ome"]["image-label"]
+    assert told == {"source": {"image": "../../"}}
 
 
 def test_kept_predictions_are_decoded_in_any_way(tmp_path, model, volume):
