@@ -61,6 +61,3 @@ def test_mistakes_are_told(data, tmp_path):
         sheet.augmentation_sheet(data, tmp_path / "sheet.jpg")
     with pytest.raises(PlanError, match="neither a plan file, a data folder nor a run"):
         sheet.augmentation_sheet("nothing", tmp_path / "sheet.png", runs=tmp_path / "runs")
-    done = CliRunner().invoke(app, ["view", str(data)])
-    assert done.exit_code == 2
-    assert "--augment" in done.output
