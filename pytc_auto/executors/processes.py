@@ -59,7 +59,7 @@ def work(payload: bytes, ledger: BlockLedger, boxes: Sequence[Box]) -> list[Outc
 
 @lru_cache(maxsize=1)
 def _unpickled(payload: bytes) -> Task:
-    """The task, with the networks that it has loaded; its bytes come from the process that started this one, never from a file."""
+    """The task, with the networks that it has loaded. Its bytes come from the process that started this one, from no file."""
     task: Task = pickle.loads(payload)
     return task
 

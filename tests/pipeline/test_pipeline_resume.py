@@ -86,7 +86,7 @@ def test_the_refitted_weights_are_exported_and_the_scores_say_so(runs):
 
 def test_every_validation_leaves_a_picture_of_four_panels(runs):
     files = sorted((runs / "whole/folds/0/validation").iterdir())
-    assert [file.name for file in files] == ["step_000002.png", "step_000004.png"]
+    assert [file.name for file in files] == ["step_000002.png", "step_000004.png", "step_000005.png"]
     height, width = np.asarray(Image.open(files[0])).shape[:2]
     assert height > 100
     assert width == 800

@@ -269,8 +269,16 @@ def test_a_step_against_the_gradient_lowers_the_loss(loss):
 @pytest.mark.parametrize(
     ("kind", "fields", "names"),
     [
-        (AffinityHead, {"kind": "affinities", "offsets": [(-1, 0, 0), (0, -1, 0)]}, ["balanced_bce", "focal", "tversky"]),
-        (BinaryHead, {"kind": "boundary", "width_nm": 9.0}, ["dice_bce", "dice_balanced_bce", "focal", "tversky"]),
+        (
+            AffinityHead,
+            {"kind": "affinities", "offsets": [(-1, 0, 0), (0, -1, 0)]},
+            ["balanced_bce", "dice_bce", "dice_balanced_bce", "focal", "tversky"],
+        ),
+        (
+            BinaryHead,
+            {"kind": "boundary", "width_nm": 9.0},
+            ["dice_bce", "dice_balanced_bce", "balanced_bce", "focal", "tversky"],
+        ),
     ],
 )
 def test_every_head_has_the_losses_it_may_choose(kind, fields, names):
