@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pytc_auto.errors import BudgetError
@@ -47,7 +48,7 @@ class Schedule:
 
     Attributes:
         refit_steps: On all data, after the fold.
-        fits: Steps that the time has room for.
+        fits: Steps that the time has room for; without a time as many as one likes.
         left_out: Share of the labelled voxels that the fold does not learn from.
     """
 
@@ -121,18 +122,18 @@ class Budget:
         window = choose_window(machine, network, patch, channels)
         validation = _validation_seconds(patch, window, step / batch / accumulate, folds, self.extent)
         left_out = _left_out(folds, self.extent)
-        validations, steps = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS
+        validations, steps, fits = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS, sys.maxsize
         if machine.seconds is not None:
             room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
             validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
-            steps = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
+            steps = fits = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
         share = REFIT_SHARE if left_out is None or left_out >= REFIT_FROM else 0.0
         return Schedule(
             candidate,
             batch,
             accumulate,
             *_divided(steps, share, validations, self.by_hand),
-            fits=steps,
+            fits=fits,
             left_out=left_out,
             seconds_per_step=step,
             validation_seconds=validation,
@@ -187,21 +188,35 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
             return last, limit
         width = width * 3 // 4 // 4 * 4
         made = list(options(width))[-1:]
-    raise BudgetError(_refusal(last, budget.machine, least))
+    raise BudgetError(_refusal(last, budget, least))
 
 
-def _refusal(last: Schedule | None, machine: Machine, least: int) -> str:
+def _refusal(last: Schedule | None, budget: Budget, least: int) -> str:
+    """What is said where the last schedule that was tried does not have the least steps; None: memory held none."""
+    machine = budget.machine
     if last is None:
         return (
             f"{machine.memory_gb:g} GB of memory hold no patch of the least size, or not what is given by hand. "
             "Use a machine with more memory, or a smaller patch or batch."
         )
-    fixed = STARTUP_SECONDS + (LEAST_VALIDATIONS + TUNING_VALIDATIONS) * last.validation_seconds
-    needed = (least * last.seconds_per_step + fixed) / (1 - SPARE_SHARE)
     return (
         f"--max-time {(machine.seconds or 0) / 60:.1f}m is too little for this data set: "
-        f"{last.fits} steps fit, {least} are the least. Give at least {math.ceil(needed / 60)}m."
+        f"{min(last.steps, last.fits)} steps fit, {least} are the least. Give at least {_minutes(last, budget, least)}m."
     )
+
+
+def _minutes(last: Schedule, budget: Budget, least: int) -> int:
+    """Whole minutes in which the same network on the same patch gets its least steps.
+
+    A plan has whole intervals between validations, and so fewer steps than fit.
+    """
+    fixed = STARTUP_SECONDS + (LEAST_VALIDATIONS + TUNING_VALIDATIONS) * last.validation_seconds
+    minutes = math.ceil((least * last.seconds_per_step + fixed) / (1 - SPARE_SHARE) / 60)
+    while True:
+        later = replace(budget, machine=budget.machine.replace(seconds=60.0 * minutes))
+        if later.schedule(last.candidate, last.batch).suffices(least):
+            return minutes
+        minutes += 1
 
 
 def _left_out(folds: Folds, extent: Zyx | None) -> float | None:

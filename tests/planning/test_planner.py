@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from samples import CPU, fingerprint, mitochondria
 
 from pytc_auto.errors import BudgetError, PlanError
+from pytc_auto.planning.by_hand import ByHand
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.planning.prediction import choose_window
@@ -54,6 +56,33 @@ def test_less_time_takes_the_patch_first_and_the_width_then():
 def test_too_little_time_is_refused_with_what_is_needed():
     with pytest.raises(BudgetError, match=r"--max-time 1.0m is too little.*1500 are the least. Give at least \d+m"):
         make_plan(fingerprint(), CPU.replace(seconds=60))
+
+
+@pytest.mark.parametrize("kind", ["unet", "segresnet"])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_refusal_names_fewer_steps_than_are_needed_and_a_time_that_suffices(kind, device):
+    def tried(minutes: float) -> int | None:
+        """Minutes that a refusal names; None where there is a plan."""
+        machine = CPU.replace(device=device, seconds=60 * minutes)
+        try:
+            make_plan(fingerprint(), machine, by_hand=ByHand({("network", "kind"): kind}))
+        except BudgetError as error:
+            told = re.search(r"(\d+) steps fit, (\d+) are the least. Give at least (\d+)m", str(error))
+            fits, least, needed = map(int, told.groups())
+            assert fits < least
+            return needed
+        return None
+
+    needed = tried(2)
+    assert needed > 2
+    assert tried(needed - 1) == needed
+    assert tried(needed - 0.2) in (None, needed)
+    assert tried(needed) is None
+
+
+def test_without_a_time_any_number_of_steps_can_be_given():
+    plan = make_plan(fingerprint(), PRESETS["M"], by_hand=ByHand({("sampling", "steps"): 90000}))
+    assert plan.sampling.steps == 90000
 
 
 def test_thin_sections_are_never_pooled_nor_padded():
