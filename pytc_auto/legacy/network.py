@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Zyx
 from pytc_auto.legacy.config import V1Config, refuse
-from pytc_auto.schema.network_v1 import V1Kind, stages_v1
+from pytc_auto.schema.network_v1 import BOTNET_BLOCKS, FPN_STAGES, Attention, V1Kind, stages_v1
 
 Raw = dict[str, Any]
 KINDS: dict[str, V1Kind] = {
@@ -44,7 +44,7 @@ def translate_network(config: V1Config, patch: Zyx, where: str) -> tuple[Raw, li
         planes = config["MODEL.IN_PLANES"]
         raise PlanError(f"{where}: MODEL.IN_PLANES is {planes}, but volumes have one channel here. It cannot be carried over.")
     if name in KINDS:
-        return _v1_network(config, KINDS[name]), []
+        return _v1_network(config, KINDS[name], where)
     if name in TRANSFORMERS:
         kind, stages = TRANSFORMERS[name]
         told = f"a new {kind} is planned; weights of v1's are not carried over"
@@ -53,13 +53,16 @@ def translate_network(config: V1Config, patch: Zyx, where: str) -> tuple[Raw, li
     return _flat_unet(patch), [("MODEL.ARCHITECTURE", told)]
 
 
-def _v1_network(config: V1Config, kind: V1Kind) -> Raw:
-    features = list(config["MODEL.FILTERS"])
+def _v1_network(config: V1Config, kind: V1Kind, where: str) -> tuple[Raw, list[tuple[str, str]]]:
+    features, told = list(config["MODEL.FILTERS"]), []
     backbone = config["MODEL.BACKBONE"] if kind == "v1_fpn_3d" else None
     efficient = backbone == "efficientnet"
+    if backbone and config["MODEL.POOLING_LAYER"]:
+        told.append(("MODEL.POOLING_LAYER", "had no effect on fpn_3d, which is made coarser by strides"))
+    blocks = [1] * len(features) if backbone is None else _blocks(config, backbone, told)
     stages = stages_v1(
         kind,
-        [bool(i) for i in config["MODEL.ISOTROPY"]][: len(features)],
+        _isotropy(config, kind, len(features), where),
         sizes=config["MODEL.KERNEL_SIZES"] if efficient else None,
         whole=bool(config["DATASET.IS_ISOTROPIC"]),
     )
@@ -68,7 +71,7 @@ def _v1_network(config: V1Config, kind: V1Kind) -> Raw:
         "features": features,
         "strides": stages.strides,
         "kernels": stages.kernels,
-        "blocks": [1, *config["MODEL.BLOCKS"]] if backbone else [1] * len(features),
+        "blocks": blocks,
         "outer": stages.outer,
         "block": _block(config, backbone),
         "norm": config["MODEL.NORM_MODE"],
@@ -76,8 +79,43 @@ def _v1_network(config: V1Config, kind: V1Kind) -> Raw:
         "padding": config["MODEL.PAD_MODE"],
         "pooling": "max" if config["MODEL.POOLING_LAYER"] and not backbone else "stride",
         "backbone": backbone,
-        "attention": (config["MODEL.ATTENTION"] or "none") if efficient else None,
-    }
+        "attention": _attention(config) if efficient else None,
+    }, told
+
+
+def _isotropy(config: V1Config, kind: V1Kind, stages: int, where: str) -> list[bool]:
+    """Whether each stage is isotropic; networks in 2D did not look at it.
+
+    Raises:
+        PlanError: There is not one entry for each of FILTERS; or a feature pyramid has not five stages.
+    """
+    if kind.endswith("_2d"):
+        return [False] * stages
+    given = config["MODEL.ISOTROPY"]
+    if len(given) != stages:
+        refuse(where, "AssertionError", f"MODEL.FILTERS has {stages} entries, MODEL.ISOTROPY has {len(given)}")
+    if kind == "v1_fpn_3d" and stages != FPN_STAGES:
+        refuse(where, "AssertionError", f"MODEL.FILTERS has {stages} entries, fpn_3d has {FPN_STAGES} stages")
+    return [bool(isotropic) for isotropic in given]
+
+
+def _blocks(config: V1Config, backbone: str, told: list[tuple[str, str]]) -> list[int]:
+    """Of a backbone's stages. An efficientnet's first one has as many as BLOCKS says, that of others is a single convolution."""
+    given = list(config["MODEL.BLOCKS"])
+    if backbone != "efficientnet":
+        blocks = [1, *given[: FPN_STAGES - 1]]
+        return [*blocks[:-1], BOTNET_BLOCKS] if backbone == "botnet" else blocks
+    if len(given) == FPN_STAGES - 1:
+        given = [1, *given]
+        text = f"v1 itself fails with four numbers for the five stages of efficientnet; {given} are planned. Give five"
+        told.append(("MODEL.BLOCKS", text))
+    return given[:FPN_STAGES]
+
+
+def _attention(config: V1Config) -> str:
+    """v1 took any name that it did not know for none."""
+    name = config["MODEL.ATTENTION"]
+    return name if name in get_args(Attention) else "none"
 
 
 def _block(config: V1Config, backbone: str | None) -> str:

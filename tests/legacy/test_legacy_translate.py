@@ -11,7 +11,9 @@ from pytc_auto.legacy.translate import Given, translate
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.schema.plan import Plan
 
-SHIPPED = json.loads((Path(__file__).parent / "shipped_configs.json").read_text())["configs"]
+SHIPPED, MORE = (
+    json.loads((Path(__file__).parent / name).read_text())["configs"] for name in ("shipped_configs.json", "more_configs.json")
+)
 BY_PATH = {each["path"]: each for each in SHIPPED}
 SIZE = (30.0, 6.0, 6.0)
 
@@ -45,11 +47,11 @@ def summary(plan):
     return f"{plan.network.kind}: {heads}: {plan.decoder.kinds[0]}"
 
 
-@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda each: each["path"])
-def test_each_shipped_configuration_becomes_a_plan_or_is_refused_with_v1s_reason(tmp_path, shipped):
+@pytest.mark.parametrize("shipped", [*SHIPPED, *MORE], ids=lambda each: each["path"])
+def test_each_configuration_becomes_a_plan_or_is_refused_with_v1s_reason(tmp_path, shipped):
     if shipped["becomes"].startswith("refused: "):
         with pytest.raises(PlanError) as caught:
-            loaded(tmp_path, shipped)
+            translate(loaded(tmp_path, shipped), given(), shipped["path"])
         assert f"itself cannot use it ({shipped['becomes'].removeprefix('refused: ')})" in str(caught.value)
         return
     config = loaded(tmp_path, shipped)
@@ -67,6 +69,8 @@ def test_each_shipped_configuration_becomes_a_plan_or_is_refused_with_v1s_reason
 def test_there_are_all_shipped_configurations():
     assert len(SHIPPED) == 41
     assert sum(each["becomes"].startswith("refused") for each in SHIPPED) == 2
+    assert len(MORE) == 24
+    assert len({each["path"] for each in [*SHIPPED, *MORE]}) == 65
 
 
 def test_every_key_has_a_field_or_a_word_and_never_both():

@@ -16,7 +16,6 @@ from pytc_auto.schema.network_v1 import V1Network
 
 FIRST_KERNEL = (3, 3, 3)
 DILATIONS = (1, 2, 4, 8)
-MOMENTUM = 0.01
 REDUCTION, POOLED_REDUCTION = 8, 4
 Z, Y, X = 2, 3, 4
 """Axes of a map."""
@@ -30,7 +29,7 @@ def efficientnet(design: V1Network) -> Iterator[tuple[str, nn.Module]]:
     """
     features, dilated = design.features, design.block == "inverted_res_dilated"
     yield "conv1", DilatedStem(design) if dilated else convolution(design, 1, features[0], FIRST_KERNEL)
-    yield "bn1", norm(design.norm, features[0], momentum=MOMENTUM)
+    yield "bn1", norm(design.norm, features[0])
     yield "relu", activation(design.activation)
     made = InvertedDilated if dilated else Inverted
     for stage, feature in enumerate(features):
@@ -62,7 +61,7 @@ class Inverted(nn.Module):
             *_point(design, inputs, inputs),
             activation(design.activation),
             convolution(design, inputs, inputs, kernel, stride=stride, groups=inputs),
-            norm(design.norm, inputs, momentum=MOMENTUM),
+            norm(design.norm, inputs),
             activation(design.activation),
         )
         self.layers2 = nn.Sequential(*_point(design, inputs, outputs))
@@ -85,7 +84,7 @@ class InvertedDilated(nn.Module):
             convolution(design, part, part, kernel, stride=stride, groups=part, dilation=n) for n in DILATIONS
         )
         self.layers1_a = nn.Sequential(*_point(design, inputs, inputs), activation(design.activation))
-        self.layers1_b = nn.Sequential(norm(design.norm, inputs, momentum=MOMENTUM), activation(design.activation))
+        self.layers1_b = nn.Sequential(norm(design.norm, inputs), activation(design.activation))
         self.layers2 = nn.Sequential(*_point(design, inputs, outputs))
         self.attention = ATTENTION[design.attention or "none"](inputs)
         self.projector = _projector(design, inputs, outputs, stride)
@@ -134,7 +133,7 @@ ATTENTION: Mapping[str, Callable[[int], nn.Module]] = MappingProxyType(
 
 def _point(design: V1Network, inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
     """A point-wise convolution and its norm."""
-    return convolution(design, inputs, outputs, POINT), norm(design.norm, outputs, momentum=MOMENTUM)
+    return convolution(design, inputs, outputs, POINT), norm(design.norm, outputs)
 
 
 def _projector(design: V1Network, inputs: int, outputs: int, stride: Sequence[int]) -> nn.Module:

@@ -13,7 +13,6 @@ from torch.nn import functional
 from pytc_auto.schema.network_v1 import GROUPS, Activation, Norm, V1Network
 
 SLOPE = 0.2
-MOMENTUM = 0.1
 POINT = (1, 1, 1)
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = MappingProxyType(
@@ -58,15 +57,15 @@ def activation(name: Activation) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def norm(kind: Norm, features: int, dimensions: int = 3, momentum: float = MOMENTUM) -> nn.Module:
-    """By v1's name of it; instance normalization has no weights."""
+def norm(kind: Norm, features: int, dimensions: int = 3) -> nn.Module:
+    """By v1's name of it; instance normalization has no weights, and the momentum is always torch's 0.1."""
     if kind == "gn":
         return GroupNorm(GROUPS[dimensions], features)
     if kind == "none":
         return nn.Identity()
     batch, instance = (nn.BatchNorm2d, nn.InstanceNorm2d) if dimensions == 2 else (nn.BatchNorm3d, nn.InstanceNorm3d)
     made = {"bn": batch, "sync_bn": SyncBatchNorm, "in": instance}[kind]
-    return made(features, momentum=momentum)
+    return made(features)
 
 
 def convolution(  # noqa: PLR0913
