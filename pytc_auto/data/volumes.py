@@ -18,6 +18,7 @@ from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
 from pytc_auto.io.entry import open_image, open_labels
 from pytc_auto.io.scale import at_scale
 from pytc_auto.io.volume import Volume, in_memory, read_reflected
+from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.plan import Plan
@@ -170,8 +171,10 @@ def _open(
     entry: VolumeEntry, plan: Plan, memory_bytes: float, cache: Path | None, progress: Progress
 ) -> tuple[LabelledVolume, int]:
     """One labelled volume, and the memory it takes."""
-    image = at_scale(as_bytes(open_image(entry, cache, progress), plan.intensity), plan.working_scale, kind="image")
-    labels, start = _labels_on_grid(open_labels(entry, cache, progress), entry, plan.working_scale)
+    stored = as_bytes(open_image(entry, cache, progress), plan.intensity)
+    grid = WorkingGrid.of(plan, stored.shape)
+    image = grid.image(stored)
+    labels, start = _labels_on_grid(open_labels(entry, cache, progress), entry, grid)
     held = []
     used = 0
     for volume in (image, labels):
@@ -179,23 +182,34 @@ def _open(
         if held[-1] is not volume:
             used += math.prod(volume.shape) * volume.dtype.itemsize
     axis = cutting_axis(entry.voxel_size_nm)
-    sections = tuple(sorted({s // plan.working_scale[axis] for s in entry.unlabeled_sections}))
-    return LabelledVolume(entry.name, held[0], held[1], axis, sections, start), used
+    return LabelledVolume(entry.name, held[0], held[1], axis, grid.sections(entry.unlabeled_sections, axis), start), used
 
 
-def _labels_on_grid(labels: Volume, entry: VolumeEntry, scale: Zyx) -> tuple[Volume, Zyx]:
+def _labels_on_grid(labels: Volume, entry: VolumeEntry, grid: WorkingGrid) -> tuple[Volume, Zyx]:
     """Labels on the working grid and where they begin: at its first voxel that does not reach out of them.
 
     Raises:
         DataError: They are thinner than a voxel of the working grid.
     """
+    if grid.zoomed:
+        part, start = grid.part_of_labels(labels, entry.labels_start)
+        if 0 in part.shape:
+            raise _too_thin(labels, entry, f"inference.zoom {list(grid.zoom)}")
+        return part, start
+    scale = grid.scale
     start = zyx([-(-a // f) for a, f in zip(entry.labels_start, scale, strict=True)])
     skipped = zyx([s * f - a for s, f, a in zip(start, scale, entry.labels_start, strict=True)])
     if any(a >= n for a, n in zip(skipped, labels.shape, strict=True)):
-        raise DataError(
-            f"{entry.name}: the labels have {list(labels.shape)} voxels, too few for the plan's working_scale {list(scale)} "
-            f"({labels.source}). Plan with a finer working_scale."
-        )
+        raise _too_thin(labels, entry, f"working_scale {list(scale)}")
     if any(skipped):
         labels = _Part(labels, Box(skipped, labels.shape))
     return at_scale(labels, scale, kind="labels"), start
+
+
+def _too_thin(labels: Volume, entry: VolumeEntry, field: str) -> DataError:
+    """For a working grid on which nothing is left of the labels."""
+    name = field.partition(" ")[0]
+    return DataError(
+        f"{entry.name}: the labels have {list(labels.shape)} voxels, too few for the plan's {field} "
+        f"({labels.source}). Plan with a finer {name}."
+    )

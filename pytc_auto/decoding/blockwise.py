@@ -26,7 +26,7 @@ from pytc_auto.decoding.mutex import same_segments
 from pytc_auto.decoding.regions import Index, RegionGraph, grouped, region_graph
 from pytc_auto.geometry import Box, Zyx, zyx
 from pytc_auto.io.ome_zarr import open_level
-from pytc_auto.io.scale import coarse_box, fine_box, upsample_labels
+from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
 
@@ -217,8 +217,7 @@ class PaintTask:
         labels: Group whose finest level is written to.
         start: Where the labels begin on the input's grid.
         part: Where the regions begin on the working grid.
-        scale: Voxels of the input per voxel of the working grid.
-        extent: Of the input.
+        grid: The working grid of the input.
     """
 
     regions: RegionFiles
@@ -226,19 +225,16 @@ class PaintTask:
     labels: Path
     start: Zyx
     part: Zyx
-    scale: Zyx
-    extent: Zyx
+    grid: WorkingGrid
 
     def __call__(self, box: Box) -> None:
         """One block."""
         wanted = box.shift(self.start)
-        coarse = coarse_box(wanted, self.scale)
+        coarse = self.grid.box(wanted)
         here = coarse.relative_to(self.part)
         values: Array = self._table[self.regions.read(here)]
         values[~self.regions.read_kept(here)] = 0
-        covered = fine_box(coarse, self.scale, self.extent)
-        fine = upsample_labels(values, self.scale, covered.shape)
-        open_level(self.labels, writable=True)[box.slices] = fine[wanted.relative_to(covered.start).slices]
+        open_level(self.labels, writable=True)[box.slices] = self.grid.spread(values, coarse, wanted)
 
     @cached_property
     def _table(self) -> Array:

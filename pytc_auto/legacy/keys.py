@@ -51,6 +51,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "inference": (
             *("INFERENCE.INPUT_SIZE", "INFERENCE.STRIDE", "INFERENCE.BLENDING", "INFERENCE.AUG_MODE", "INFERENCE.AUG_NUM"),
             *("INFERENCE.OUTPUT_ACT", "INFERENCE.PAD_SIZE", "DATASET.PAD_SIZE", "DATASET.PAD_MODE"),
+            *("DATASET.DATA_SCALE", "DATASET.IMAGE_SCALE", "INFERENCE.DATA_SCALE"),
         ),
         "decoder": ("MODEL.TARGET_OPT",),
         DATASET_FILE: (
@@ -114,7 +115,7 @@ GONE: Mapping[str, str] = MappingProxyType(
         "MODEL.CONV_BLOCK": _UNETR,
         "MODEL.RES_BLOCK": _UNETR,
         "MODEL.UNETR_DROPOUT_RATE": _UNETR,
-        "DATASET.LABEL_SCALE": "labels are brought to the grid of the image",
+        "DATASET.LABEL_SCALE": "labels are brought to the grid of the image, each voxel from the nearest",
         "DATASET.VALID_MASK_SCALE": "masks are not read",
         "DATASET.SCALE_FACTOR": "had no effect in v1.0.0; outputs are on the grid of the input",
         "DATASET.VALID_MASK_NAME": _MASKS,
@@ -177,7 +178,7 @@ GONE: Mapping[str, str] = MappingProxyType(
         "INFERENCE.DO_SINGLY_START_INDEX": "name the volumes to pytc predict; the same command resumes",
         "INFERENCE.DO_SINGLY_STEP": "name the volumes to pytc predict; the same command resumes",
         "INFERENCE.UNPAD": "padding is always taken off",
-        "INFERENCE.OUTPUT_SCALE": "outputs are on the grid of the input",
+        "INFERENCE.OUTPUT_SCALE": "predictions stay on the grid that the network saw, the segmentation is on that of the input",
         "INFERENCE.DO_EVAL": "networks always predict in evaluation; a batch's statistics would depend on its other windows",
         "INFERENCE.TEST_NUM": "had no effect in v1.0.0",
         "INFERENCE.TEST_ID": "had no effect in v1.0.0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from pytc_auto.legacy.prediction import for_inference, planned_inference, transl
 from pytc_auto.legacy.training import translate_optimizer, translate_sampling
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.network import Network
-from pytc_auto.schema.plan import UNKNOWN_VOXEL_SIZE, Machine, Plan
+from pytc_auto.schema.plan import NO_ZOOM, UNKNOWN_VOXEL_SIZE, Machine, Plan
 
 Raw = dict[str, Any]
 RULE = "v1"
@@ -92,7 +93,7 @@ def translate(config: V1Config, given: Given, where: str) -> Translation:
     plan = Plan.parse(raw, where)
     plan = plan.replace(memory={"bytes": max(1, given.memory(plan)), "source": "estimate"})
     choice = DecoderChoice.parse(made.choice, where)
-    return Translation(plan, plan.replace(working_scale=made.model_scale), choice, _rows(config, made.told))
+    return Translation(plan, made.model_plan(plan), choice, _rows(config, made.told))
 
 
 class _Made:
@@ -105,19 +106,21 @@ class _Made:
         self.told: list[tuple[str, str]] = []
         self.choice: Raw = {}
         self.model_scale: Zyx = (1, 1, 1)
+        self.model_zoom: ZyxFloat = NO_ZOOM
 
     def raw(self) -> Raw:
         """All fields but the memory."""
         config, where = self.config, self.where
         patch = triple(config["MODEL.INPUT_SIZE"], "MODEL.INPUT_SIZE", where)
-        scale = self._scales()
+        scale, zoom = self._scales()
         known, size = self._voxel_size(patch)
-        working = (size[0] * scale[0], size[1] * scale[1], size[2] * scale[2])
+        z, y, x = (s * f / n for s, f, n in zip(size, scale, zoom, strict=True))
+        working = (z, y, x)
         learned = translate_heads(config, working, where)
         self.told += learned.told
         network = self._noted(translate_network(config, patch, where))
         patch = self._fitted(patch, network)
-        inference = self._inference(learned, patch)
+        inference = self._inference(learned, patch, zoom)
         sampling = self._noted(translate_sampling(config, divided=self.given.folds["kind"] == "slab"))
         decoder, self.choice = translate_decoder(learned.heads)
         return {
@@ -144,6 +147,12 @@ class _Made:
             "why": _why(known=known),
         }
 
+    def model_plan(self, plan: Plan) -> Plan:
+        """The plan on the grid of the prediction."""
+        if carried_over(self.config):
+            return plan.replace(inference=plan.inference.replace(zoom=self.model_zoom))
+        return plan.replace(working_scale=self.model_scale)
+
     def _fitted(self, patch: Zyx, network: Raw) -> Zyx:
         """What v1 trained on; of another network than v1's the largest patch within it that it takes."""
         if carried_over(self.config):
@@ -153,12 +162,12 @@ class _Made:
             self.told.append(("MODEL.INPUT_SIZE", f"the patch is {list(fitted)}, which the network divides"))
         return fitted
 
-    def _inference(self, learned: Learned, patch: Zyx) -> Raw:
+    def _inference(self, learned: Learned, patch: Zyx, zoom: ZyxFloat) -> Raw:
         """v1's way for v1's networks, ours for others."""
         channels = sum(_channels(head) for head in learned.heads)
         made = self._noted(translate_inference(for_inference(self.config), learned.activations, channels, self.where))
         if carried_over(self.config):
-            return made
+            return {**made, "zoom": zoom}
         unused = [key for key in FIELDS["inference"] if self.config.is_changed(key)]
         self.told += [(key, "another network is planned, which is predicted in our way") for key in unused]
         return planned_inference(patch, channels)
@@ -167,22 +176,36 @@ class _Made:
         self.told += part[1]
         return part[0]
 
-    def _scales(self) -> Zyx:
-        """The grid of the training; that of the prediction is kept for the model folder."""
-        config = self.config
-        trained = config["DATASET.IMAGE_SCALE"] or config["DATASET.DATA_SCALE"]
-        scale = self._scale(trained, "DATASET.DATA_SCALE")
-        predicted = for_inference(config)["DATASET.DATA_SCALE"]
-        self.model_scale = self._scale(predicted, "INFERENCE.DATA_SCALE") if list(predicted) != list(trained) else scale
-        if self.model_scale != scale:
-            self.told.append(("INFERENCE.DATA_SCALE", f"working_scale of the model folder is {list(self.model_scale)}"))
-        return scale
+    def _scales(self) -> tuple[Zyx, ZyxFloat]:
+        """The grid of the training; that of the prediction is kept for the model folder.
 
-    def _scale(self, given: Any, key: str) -> Zyx:
-        """Voxels of a volume per voxel that the network sees, as far as these are whole numbers."""
+        Networks of v1 see volumes zoomed as v1 zoomed them, all others averages of whole voxels.
+        """
+        config, given = self.config, self.config["DATASET.IMAGE_SCALE"]
+        trained = self._factors(given or config["DATASET.DATA_SCALE"], "DATASET.DATA_SCALE")
+        predicted = self._factors(given or for_inference(config)["DATASET.DATA_SCALE"], "INFERENCE.DATA_SCALE")
+        if predicted != trained:
+            told = f"the model folder sees volumes zoomed by {list(predicted)}"
+            self.told.append(("INFERENCE.DATA_SCALE", f"{told}, the plan for training by {list(trained)}"))
+        elif given and config["INFERENCE.DATA_SCALE"]:
+            self.told.append(("INFERENCE.DATA_SCALE", "had no effect beside DATASET.IMAGE_SCALE"))
+        if carried_over(config):
+            self.model_zoom = predicted
+            return (1, 1, 1), trained
+        scale = self._scale(trained, "DATASET.DATA_SCALE")
+        self.model_scale = scale if predicted == trained else self._scale(predicted, "INFERENCE.DATA_SCALE")
+        return scale, NO_ZOOM
+
+    def _factors(self, given: Any, key: str) -> ZyxFloat:
+        """Voxels that v1's network saw per voxel of a volume."""
         numbers = given if isinstance(given, list | tuple) and len(given) == 3 else None
-        if numbers is None or not all(isinstance(n, int | float) and n > 0 for n in numbers):
+        if numbers is None or not all(isinstance(n, int | float) and 0 < n < math.inf for n in numbers):
             refuse(self.where, "RuntimeError", f"{key} must be three factors, got {given}")
+        z, y, x = (float(n) for n in numbers)
+        return z, y, x
+
+    def _scale(self, numbers: ZyxFloat, key: str) -> Zyx:
+        """Voxels of a volume per voxel that the network sees, as far as these are whole numbers."""
         scale = zyx([max(1, round(1 / n)) for n in numbers])
         if all(abs(n * s - 1) <= WHOLE for n, s in zip(numbers, scale, strict=True)):
             if scale != (1, 1, 1):

@@ -25,6 +25,7 @@ from pytc_auto.executors.task import Task
 from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, blocks, zyx
 from pytc_auto.io.volume import Volume
+from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.pipeline.exports import remove_exports
 from pytc_auto.pipeline.predict_step import Predicted
 from pytc_auto.pipeline.segmentation_job import SEGMENTATION, STATE, Job
@@ -113,9 +114,8 @@ def make_segmentation(record: DecodingRecord, stages: Stages) -> Path:
     stages.progress(told, part.size, part.size)
     group, late = state / "new" / "labels" / SEGMENTATION, _hash([early, record.decoder.parameters, record.attributes])
     _begin_labels(state, record, lookup, late)
-    paint = PaintTask(
-        decoding.regions, state / "lookup.npz", group, record.start, record.part_start, record.plan.working_scale, record.extent
-    )
+    grid = WorkingGrid.of(record.plan, record.extent)
+    paint = PaintTask(decoding.regions, state / "lookup.npz", group, record.start, record.part_start, grid)
     block = zyx([PAINTED * n for n in open_level(group).chunks])
     boxes = list(blocks(Box.of_shape(record.box.shape), block))
     stages.of(late)(paint, boxes, "labels")
@@ -176,8 +176,10 @@ def _keep_section(job: Job, source: Volume, predicted: Predicted) -> None:
     from pytc_auto.decoding.block_files import save
 
     middle = job.box.start[0] + job.box.shape[0] // 2
-    section = source.read(Box((middle, *job.box.start[1:]), (middle + 1, *job.box.stop[1:])))
-    stored = predicted.array[:, middle // job.setting.plan.working_scale[0] - predicted.part.start[0]]
+    shown = Box((middle, *job.box.start[1:]), (middle + 1, *job.box.stop[1:]))
+    section = source.read(shown)
+    place = WorkingGrid.of(job.setting.plan, source.shape).box(shown).start[0]
+    stored = predicted.array[:, place - predicted.part.start[0]]
     save(job.target / STATE / "section.npz", {"image": section, "stored": stored[:, None]})
 
 

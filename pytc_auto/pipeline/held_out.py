@@ -106,7 +106,7 @@ def _identity(held_out: HeldOut, number: int, folder: Path) -> dict[str, Any]:
         "weights": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         "volume": held_out.volumes[region.volume].name,
         "box": {"start": list(region.box.start), "stop": list(region.box.stop)},
-        "working_scale": list(held_out.plan.working_scale),
+        "working_scale": [s / z for s, z in zip(held_out.plan.working_scale, held_out.plan.zoom, strict=True)],
         "symmetries": held_out.plan.inference.symmetries,
     }
 
@@ -115,8 +115,6 @@ def _center_nm(held_out: HeldOut, number: int) -> ZyxFloat:
     """Where the center of the region's first voxel lies."""
     plan, region = held_out.plan, held_out.regions[number]
     origin = held_out.volumes[region.volume].image.offset_nm or (0.0, 0.0, 0.0)
-    z, y, x = (
-        o + s * (a * f + (f - 1) / 2)
-        for o, s, a, f in zip(origin, plan.voxel_size_nm, region.box.start, plan.working_scale, strict=True)
-    )
+    each = zip(plan.voxel_size_nm, region.box.start, plan.working_scale, plan.zoom, strict=True)
+    z, y, x = (o + s * (a * f / zoom + (f - 1) / 2) for o, (s, a, f, zoom) in zip(origin, each, strict=True))
     return z, y, x

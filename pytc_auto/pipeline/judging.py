@@ -11,7 +11,7 @@ import numpy as np
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Box
 from pytc_auto.io.predictions import mean_stored
-from pytc_auto.io.scale import fine_box
+from pytc_auto.io.working_grid import volume_box
 from pytc_auto.pipeline.held_out import WEIGHTS, Stored, kept_prediction, open_held_out, predict_held_out
 from pytc_auto.pipeline.model_folder import Model
 from pytc_auto.pipeline.runs import Run
@@ -123,12 +123,11 @@ def judge(members: Sequence[Judged], say: Callable[[str], None] = lambda _: None
 def _ground(held_out: HeldOut, fold: int, number: int) -> Ground:
     region, plan = held_out.regions[number], held_out.plan
     volume = held_out.volumes[region.volume]
-    whole = [n * s for n, s in zip(volume.shape, plan.working_scale, strict=True)]
     digest = hashlib.sha256()
     for array in (*held_out.truth(number), held_out.image(number)):
         digest.update(f"{array.shape}".encode())
         digest.update(np.ascontiguousarray(array.astype(np.float64 if array.dtype.kind == "f" else np.uint64)).tobytes())
-    return Ground(fold, volume.name, fine_box(region.box, plan.working_scale, (whole[0], whole[1], whole[2])), digest.hexdigest())
+    return Ground(fold, volume.name, volume_box(plan, region.box), digest.hexdigest())
 
 
 def _differences(first: Judged, other: Judged) -> list[str]:

@@ -128,6 +128,7 @@ def _meaning(plan: Plan) -> dict[str, Any]:
     return {
         "voxel_size_nm": plan.voxel_size_nm,
         "working_scale": plan.working_scale,
+        "inference.zoom": plan.zoom,
         "heads": [head.model_dump(exclude=_LEARNED_BY) for head in plan.heads],
         "labels": plan.labels.kind if values is None else f"classes of values {values}",
     }

@@ -39,20 +39,21 @@ class Predicted:
 def create_predictions(job: Job, source: Volume) -> None:
     """Make the array that predictions go into, if it is not there. Two processes must not do it at once."""
     from pytc_auto.io.ome_zarr import create_image
-    from pytc_auto.io.scale import coarse_box, fine_box
+    from pytc_auto.io.working_grid import WorkingGrid
 
     plan, target = job.setting.plan, job.target
     if _is_complete(target):
         return
     shutil.rmtree(target / "0", ignore_errors=True)
-    part = coarse_box(job.box, plan.working_scale)
+    grid = WorkingGrid.of(plan, source.shape)
+    part = grid.box(job.box)
     create_image(
         target,
         shape_czyx=(plan.channels, *part.shape),
         chunks=(1, *_chunk(job)),
         dtype="uint8",
-        voxel_size_nm=_working_size(source, plan.working_scale) or plan.working_voxel_size_nm,
-        translation_nm=job.translation_nm(fine_box(part, plan.working_scale, source.shape).start, plan.working_scale),
+        voxel_size_nm=grid.voxel_size_nm(source.voxel_size_nm or plan.voxel_size_nm),
+        translation_nm=job.translation_nm(grid.center(part.start)),
         attributes={
             **job.attributes,
             "heads": [head.model_dump() for head in plan.heads],
@@ -74,16 +75,17 @@ def predict_step(job: Job, source: Volume, mask: Volume | None, executor: Execut
     from pytc_auto.data.intensity import as_bytes
     from pytc_auto.inference.blocks import BlockPrediction
     from pytc_auto.io.ome_zarr import open_level
-    from pytc_auto.io.scale import at_scale, coarse_box
+    from pytc_auto.io.working_grid import WorkingGrid
 
-    plan, scale = job.setting.plan, job.setting.plan.working_scale
-    part = coarse_box(job.box, scale)
+    plan = job.setting.plan
+    grid = WorkingGrid.of(plan, source.shape)
+    part = grid.box(job.box)
     task = BlockPrediction(
         job.setting.load,
         partial(open_level, job.target, writable=True),
-        at_scale(as_bytes(source, plan.intensity), scale, kind="image"),
+        grid.image(as_bytes(source, plan.intensity)),
         part,
-        mask and at_scale(mask, scale, kind="labels"),
+        mask and grid.mask(mask),
         str(job.target),
     )
     boxes = list(blocks(part, whole_chunks(zyx(plan.inference.block), _chunk(job))))
@@ -107,10 +109,3 @@ def _is_complete(target: Path) -> bool:
     except (OSError, ValueError, KeyError):
         return False
     return bool(described) and (target / "0" / "zarr.json").is_file()
-
-
-def _working_size(source: Volume, scale: Zyx) -> tuple[float, float, float] | None:
-    """Voxel size of the working grid, if the volume tells."""
-    from pytc_auto.io.scale import coarse_voxel_size
-
-    return source.voxel_size_nm and coarse_voxel_size(source.voxel_size_nm, scale)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pytc_auto.errors import DataError, OutputError
 from pytc_auto.files import create_whole, write_whole
-from pytc_auto.geometry import Box, Zyx, ZyxFloat
+from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.export.formats import Format
 from pytc_auto.io.open import absolute, open_segmentation, open_volume
 from pytc_auto.io.volume import Volume
@@ -189,8 +189,8 @@ class Job:
             **provenance(self.setting.command),
         }
 
-    def translation_nm(self, start: Zyx, scale: Zyx = (1, 1, 1)) -> ZyxFloat | None:
-        """Where the center of a voxel lies that begins at ``start`` on the input's grid and is ``scale`` of its voxels long.
+    def translation_nm(self, center: ZyxFloat) -> ZyxFloat | None:
+        """Where a place lies that is told in voxels of the input, from the center of its first one.
 
         None for a whole volume that does not tell where it lies.
         """
@@ -198,7 +198,7 @@ class Job:
             return None
         origin, size = self.source.offset_nm or (0.0, 0.0, 0.0), self.source.voxel_size_nm
         assert size is not None
-        z, y, x = (o + s * (a + (f - 1) / 2) for o, s, a, f in zip(origin, size, start, scale, strict=True))
+        z, y, x = (o + s * a for o, s, a in zip(origin, size, center, strict=True))
         return z, y, x
 
     def finished(self) -> bool:

@@ -45,7 +45,7 @@ def disagreements(values: Mapping[str, Any], fields: Collection[str], undecided:
     if (network := given("network")) is not None:
         faults += _network(network, patch, given("inference"))
     if (inference := given("inference")) is not None:
-        faults += _inference(inference, given("heads"))
+        faults += [*_inference(inference, given("heads")), *_zoom(inference, given("working_scale"))]
     if (heads := given("heads")) is not None:
         faults += _heads(heads, given("labels"), given("decoder"))
     if given("auxiliary") and (labels := given("labels")) is not None and labels.kind == "classes":
@@ -74,6 +74,12 @@ def _network(network: Network, patch: Zyx | None, inference: Inference | V1Infer
     if patch is not None and network.deep_supervision and not network.supervised(patch):
         told = f"no stage but the finest has {LEAST_SUPERVISED} voxels on each axis that is pooled"
         yield f"network.deep_supervision: {told}, patch is {list(patch)}. Use false, or a larger patch or more stages"
+
+
+def _zoom(inference: Inference | V1Inference, scale: Zyx | None) -> Iterator[str]:
+    """A volume is brought to the working grid in one way."""
+    if scale not in (None, (1, 1, 1)) and any(n != 1 for n in getattr(inference, "zoom", ())):
+        yield f"working_scale is {list(scale or ())}, and inference.zoom is not 1. Use [1, 1, 1] for one of the two"
 
 
 def _inference(inference: Inference | V1Inference, heads: list[Head] | None) -> Iterator[str]:

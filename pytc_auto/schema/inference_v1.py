@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveFloat
 
 from pytc_auto.schema.dataset import PositiveZyx
 from pytc_auto.schema.document import Part
@@ -22,6 +22,9 @@ class V1Inference(Part):
     logit_scale: ClassVar[float] = 1.0
 
     blending: Literal["v1_gaussian", "v1_bump"]
+    zoom: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        description="voxels that the network sees per voxel of a volume, in training, too: cubic splines, corner to corner"
+    )
     patch: PositiveZyx = Field(description="of a window, in voxels; a network of v1 may be trained on smaller ones")
     stride: PositiveZyx = Field(description="between two windows, in voxels")
     pad: tuple[Sides, Sides, Sides] = Field(description="voxels before and after the volume, per axis")

@@ -35,6 +35,7 @@ BY_HAND = "by hand"
 UNDECIDED = ("format_version", "name", "machine", "voxel_size_nm", "auxiliary", "why")
 """Fields of a plan that need no reason: they are given, or may be left out."""
 UNKNOWN_VOXEL_SIZE = "v1.unknown_voxel_size"
+NO_ZOOM = (1.0, 1.0, 1.0)
 """The rule behind a voxel size that stands in for one that nobody told."""
 
 
@@ -215,8 +216,14 @@ class Plan(Document):
     @property
     def working_voxel_size_nm(self) -> tuple[float, float, float]:
         """Voxel size of the grid the network sees."""
-        z, y, x = (s * w for s, w in zip(self.voxel_size_nm, self.working_scale, strict=True))
+        each = zip(self.voxel_size_nm, self.working_scale, self.zoom, strict=True)
+        z, y, x = (size * scale / zoom for size, scale, zoom in each)
         return z, y, x
+
+    @property
+    def zoom(self) -> tuple[float, float, float]:
+        """Voxels that a network of v1 sees per voxel of a volume; 1 with all others, which see no more than there is."""
+        return self.inference.zoom if isinstance(self.inference, V1Inference) else NO_ZOOM
 
     @property
     def voxel_size_known(self) -> bool:

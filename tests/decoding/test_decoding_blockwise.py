@@ -15,6 +15,7 @@ from pytc_auto.evaluation.scores import score
 from pytc_auto.geometry import Box, blocks
 from pytc_auto.io.ome_zarr import create_image, create_labels
 from pytc_auto.io.predictions import to_uint8
+from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.model import DecoderChoice
@@ -56,8 +57,9 @@ def in_blocks(folder, stored, plan, choice, block, *, run=serial, painted=(16, 8
         attributes={},
     )
     whole = Box.of_shape(shape)
+    grid = WorkingGrid.of(plan, shape)
     paint = PaintTask(
-        decoding.regions, folder / "lookup.npz", folder / "out" / "labels" / "found", whole.start, whole.start, (1, 1, 1), shape
+        decoding.regions, folder / "lookup.npz", folder / "out" / "labels" / "found", whole.start, whole.start, grid
     )
     run(paint, list(blocks(whole, painted)), "labels")
     return labels[:]

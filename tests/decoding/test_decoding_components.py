@@ -15,7 +15,7 @@ from pytc_auto.schema.plan import Plan
 DISTANCE = {"kind": "signed_distance", "scale_nm": 64.0, "loss": "mse", "weight": 1.0}
 DECODER = {"kinds": ["components"], "grid": {"threshold": [0.5, 0.9], "min_size": [0, 5]}, "metric": "ap"}
 WAY = {"blending": "v1_gaussian", "patch": [16, 16, 16], "stride": [8, 8, 8], "pad": [[0, 0]] * 3, "pad_mode": "reflect"}
-WAY |= {"symmetries": 1, "merge": "mean", "block": [16, 16, 16]}
+WAY |= {"zoom": [1, 1, 1], "symmetries": 1, "merge": "mean", "block": [16, 16, 16]}
 
 
 def blobs():

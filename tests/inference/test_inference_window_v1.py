@@ -18,6 +18,7 @@ DISTANCE = {"kind": "signed_distance", "scale_nm": 64.0, "loss": "mse", "weight"
 SIDES = {"kind": "polarity", "loss": "dice_bce", "weight": 1.0}
 WAY = {
     "blending": "v1_gaussian",
+    "zoom": [1, 1, 1],
     "patch": [5, 9, 9],
     "stride": [2, 4, 5],
     "pad": [[2, 2], [3, 3], [4, 4]],

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from scipy import ndimage
 from tests_v1 import close, filled, v1_predicts
 
 from pytc_auto.errors import ModelError, OutputError, PlanError
+from pytc_auto.geometry import Box
 from pytc_auto.io.ome_zarr import open_level
+from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.models.build import build_network
 from pytc_auto.phantom import make_phantom
 from pytc_auto.pipeline.import_v1 import import_v1
@@ -104,6 +107,38 @@ def test_an_imported_checkpoint_predicts_what_v1_predicted(old, name):
     assert ours.shape == theirs.shape == (3, *raw.shape)
     assert close(ours, theirs)
     assert len(np.unique(ours)) > 10
+
+
+ZOOM = ["DATASET.DATA_SCALE", "[1.0, 2.0, 0.6]"]
+
+
+def test_a_zoomed_volume_predicts_what_v1_predicted_and_is_segmented_on_its_own_grid(old):
+    made = import_v1("config.yaml", ZOOM, weights=checkpoint(pairs=ZOOM), out="runs/zoomed")
+    raw = tifffile.imread("data/im.tif")[:5, :14, :26]
+    tifffile.imwrite("new.tif", raw)
+    (target,) = predict(["new.tif"], model=made.model, out="out", keep_predictions=True, voxel_size_nm=(30.0, 8.0, 8.0))
+    model = Model.open(made.model)
+    zoomed = ndimage.zoom(raw, (1.0, 2.0, 0.6), order=3)
+    theirs = v1_predicts(model.networks()[0], zoomed, model.plan, split(model.plan))
+    ours = np.asarray(open_level(target)[:])
+    assert ours.shape == theirs.shape == (3, 5, 28, 16)
+    assert close(ours, theirs)
+    whole = np.asarray(open_level(target / "labels" / "segmentation")[:])
+    assert whole.shape == raw.shape
+    assert whole.any()
+    part = Box((1, 3, 2), (5, 12, 25))
+    (cut,) = predict(["new.tif"], model=made.model, out="cut", box=part, keep_predictions=True, voxel_size_nm=(30.0, 8.0, 8.0))
+    there = WorkingGrid.of(model.plan, raw.shape).box(part)
+    np.testing.assert_array_equal(np.asarray(open_level(cut)[:]), ours[(slice(None), *there.slices)])
+    assert np.asarray(open_level(cut / "labels" / "segmentation")[:]).shape == part.shape
+
+
+def test_a_zoomed_plan_trains(old):
+    made = import_v1("config.yaml", ZOOM, out="runs/trained", voxel_size_nm=(30.0, 8.0, 8.0))
+    model = Model.open(train(made.run.plan_file).run.model)
+    assert model.plan.zoom == (1.0, 2.0, 0.6)
+    (target,) = predict(["data/im.tif"], model=model.folder, out="out", voxel_size_nm=(30.0, 8.0, 8.0))
+    assert np.asarray(open_level(target / "labels" / "segmentation")[:]).shape == (12, 30, 34)
 
 
 def test_averaged_weights_have_a_prefix(old):
