@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.evaluation.contingency import Contingency, Ids, Labels, contingency
-from pytc_auto.evaluation.skeleton import Floats, Integers, Skeletons
 from pytc_auto.evaluation.voi import voi
+from pytc_auto.io.skeletons import Floats, Integers, Skeletons
 
 MERGE_THRESHOLDS = (0, 5, 20, 100)
 """Nodes. 0 is the published definition and NISB's NERL; the others are the tolerances that BANIS reports beside it."""
@@ -33,7 +33,7 @@ class RunLength:
 
 @dataclass(frozen=True, eq=False)
 class _Runs:
-    """What is followed without a fault: the edges of one skeleton whose nodes lie in one segment, taken together."""
+    """What is followed without a fault: the edges of one piece of a skeleton whose nodes lie in one segment, taken together."""
 
     segment_ids: Ids
     skeletons: Integers
@@ -54,7 +54,8 @@ def run_lengths(skeletons: Skeletons, segments: Labels, thresholds: Sequence[int
     An edge is right if both its nodes lie in one segment that is not background (0), and that is no merger. A segment is a
     merger if it joins skeletons: it has more than the threshold's nodes of each of two or more. A skeleton that no merger joins
     to another may touch one without harm; there, as in BANIS, background joins skeletons, too. With l the length of the right
-    edges of a skeleton in a segment, and L the length of a skeleton, ERL = Σ l² / Σ L, and NERL = Σ l² / Σ L².
+    edges of a skeleton in a segment, and L the length of a skeleton, ERL = Σ l² / Σ L, and NERL = Σ l² / Σ L². Where skeletons
+    were cut at the faces of a box, l and L are of their pieces, while a segment on two pieces of one skeleton is no merger.
 
     Args:
         skeletons: At least one edge.
@@ -118,11 +119,13 @@ def _mergers(table: Contingency, threshold: int) -> _Mergers:
 def _runs(skeletons: Skeletons, segments: Labels) -> _Runs:
     start, stop = segments[skeletons.edges.T].astype(np.uint64)
     one: npt.NDArray[np.bool_] = (start == stop) & (start != 0)
-    segment, skeleton = start[one], skeletons.skeleton[skeletons.edges[one, 0]]
-    order = np.lexsort((skeleton, segment))
-    segment, skeleton = segment[order], skeleton[order]
+    segment, node = start[one], skeletons.edges[one, 0]
+    piece = skeletons.pieces[node]
+    order = np.lexsort((piece, segment))
+    segment, piece = segment[order], piece[order]
     new = np.ones(len(order), bool)
-    new[1:] = (segment[1:] != segment[:-1]) | (skeleton[1:] != skeleton[:-1])
+    new[1:] = (segment[1:] != segment[:-1]) | (piece[1:] != piece[:-1])
     starts = np.flatnonzero(new)
     lengths = skeletons.edge_lengths_nm[one][order]
-    return _Runs(segment[starts], skeleton[starts], np.add.reduceat(lengths, starts) if len(starts) else lengths)
+    summed = np.add.reduceat(lengths, starts) if len(starts) else lengths
+    return _Runs(segment[starts], skeletons.skeleton[node][order][starts], summed)

@@ -6,8 +6,8 @@ import numpy as np
 
 from pytc_auto.errors import DataError
 from pytc_auto.evaluation.contingency import Labels
-from pytc_auto.evaluation.skeleton import Integers
 from pytc_auto.geometry import Box, Zyx, zyx
+from pytc_auto.io.skeletons import Integers
 from pytc_auto.io.volume import Volume
 from pytc_auto.progress import Progress, silent, walked
 

@@ -10,12 +10,13 @@ from pytc_auto.evaluation.boundary import VOXELS, Tolerance
 from pytc_auto.evaluation.compare import Compared, compare
 from pytc_auto.evaluation.region import Placed, Region, common_region
 from pytc_auto.evaluation.scores import Kind
-from pytc_auto.evaluation.skeleton import Units
 from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.open import locate, open_segmentation
+from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.run_lengths import follow
 from pytc_auto.progress import Progress, silent
+from pytc_auto.schema.dataset import SkeletonUnits
 from pytc_auto.schema.scores import ComparedBox, ComparedVolume, Evaluation
 
 OF_INSTANCES = (
@@ -40,7 +41,7 @@ def evaluate(  # noqa: PLR0913
     border: Zyx = (0, 0, 0),
     boundary_nm: float | None = None,
     skeletons: str | Path | None = None,
-    skeleton_units: Units = "nm",
+    skeleton_units: SkeletonUnits = "nm",
     voxel_size_nm: ZyxFloat | None = None,
     json_file: str | Path | None = None,
     progress: Progress = silent,
@@ -53,11 +54,12 @@ def evaluate(  # noqa: PLR0913
         kind: What the labels are; None: guessed from how many values occur in what is compared, by ``guess_kind``.
         components: Count the pieces of an id of the labels that do not touch inside what is compared as objects of their own, as
             ``pytc train`` scores its held-out part.
-        box: Compare this part only, in voxels of the labels.
+        box: Compare this part only, in voxels of the labels; of the segmentation where there are none.
         ignore: A mask; where it is not 0, nobody looked, and voxels do not count.
         border: Voxels left out at each face of what is compared, z, y, x.
         boundary_nm: How far apart the boundaries of a class may be; None: two voxels of the finest axis.
-        skeletons: An SWC file, a folder of these, or a pickled networkx graph as NISB's, followed in the whole segmentation.
+        skeletons: An SWC file, a folder of these, or a pickled networkx graph as NISB's, followed in the whole segmentation, or
+            cut at the faces of the box, where pieces of one skeleton are runs of their own, as in the held-out part of training.
         skeleton_units: Of SWC files, which store x, y, z.
         voxel_size_nm: z, y, x of all volumes; None: as the files tell.
         json_file: Where to write the scores as well, with all that changes them, as a ``schema.scores.Evaluation``.
@@ -71,17 +73,16 @@ def evaluate(  # noqa: PLR0913
             none that has components.
         OutputError: The scores cannot be written.
     """
-    partly = box is not None or ignore is not None or any(border)
     if labels is None and skeletons is None:
         raise DataError(f"{segmentation}: there is nothing to score it by. Give the labels, or --skeletons FILE, or both.")
-    if skeletons is not None and partly:
-        told = "run lengths are of the whole segmentation, they do not add up over its parts"
-        raise DataError(f"{skeletons}: {told}. Leave out --box, --border and --ignore, or score labels and skeletons one by one.")
+    if skeletons is not None and (ignore is not None or any(border)):
+        told = "skeletons are followed in all of the box, or of the segmentation"
+        raise DataError(f"{skeletons}: {told}. Leave out --border and --ignore, or score labels and skeletons one by one.")
     if labels is None and components:
         raise DataError(f"{segmentation}: components are of labels. Give the labels, or leave out --components.")
     found = open_segmentation(segmentation, voxel_size_nm=voxel_size_nm)
-    followed = None if skeletons is None else follow(found, skeletons, skeleton_units, progress)
     document = Evaluation(segmentation=_identity(Placed(found, (0, 0, 0))), voxel_size_nm=found.voxel_size_nm, scores={})
+    part = None
     if labels is not None:
         truth = open_segmentation(labels, voxel_size_nm=voxel_size_nm)
         mask = None if ignore is None else open_segmentation(ignore, voxel_size_nm=voxel_size_nm)
@@ -89,11 +90,23 @@ def evaluate(  # noqa: PLR0913
         tolerance = _tolerance(region, boundary_nm)
         compared = compare(region, kind=kind, components=components, tolerance=tolerance, progress=progress)
         document = _document(region, compared, border, tolerance).replace(components=components)
-    if followed is not None:
+        part = None if box is None else region.box.relative_to(region.segmentation.start)
+    elif box is not None:
+        part = _part(found, box)
+        document = document.replace(box=ComparedBox(start=box.start, stop=box.stop))
+    if skeletons is not None:
+        followed = follow(found, skeletons, skeleton_units, part, progress)
         document = document.replace(skeletons=followed.facts, scores={**document.scores, **followed.scores})
     if json_file is not None:
         _write(Path(json_file), document)
     return document.scores
+
+
+def _part(segmentation: Volume, box: Box) -> Box:
+    """A box that lies in the segmentation."""
+    if not box.size or not segmentation.box.contains(box):
+        raise DataError(f"--box: {box} is not a part of {segmentation.source}, which is {segmentation.box} (z, y, x).")
+    return box
 
 
 def _tolerance(region: Region, boundary_nm: float | None) -> Tolerance | None:

@@ -10,6 +10,7 @@ from pytc_auto.schema.document import Document, Part
 
 Task = Literal["neurons", "objects", "classes"]
 AxisOrder = Literal["zyx", "xyz"]
+SkeletonUnits = Literal["nm", "um", "voxel"]
 PositiveZyx = tuple[PositiveInt, PositiveInt, PositiveInt]
 VoxelSize = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
@@ -20,6 +21,7 @@ class DeclaredVolume(Part):
     name: str
     image: str
     labels: str | None = None
+    skeletons: str | None = Field(None, description="of neurons: an SWC file, a folder of these, or NISB's pickled graph")
 
 
 class Declared(Document):
@@ -34,6 +36,9 @@ class Declared(Document):
     class_names: dict[int, str] = Field(default_factory=dict, description="a name for a label value")
     channel: NonNegativeInt | None = Field(None, description="which channel of images that have several, from 0")
     stack: bool | None = Field(None, description="whether a folder of 2D images is one stack; found from the images where absent")
+    skeleton_units: SkeletonUnits | None = Field(
+        None, description="of the x, y, z in SWC files; nanometers where absent. A voxel is one of the image"
+    )
     volumes: list[DeclaredVolume] = Field(
         default_factory=list, description="volumes by path (relative to this file) or URL, in place of images/ and labels/"
     )
@@ -66,6 +71,8 @@ class VolumeEntry(Part):
     labels_start: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = Field(
         (0, 0, 0), description="where the labels begin in the image, voxels of the common grid"
     )
+    skeletons: str | None = Field(None, description="an SWC file, a folder of these, or a pickled graph")
+    skeleton_units: SkeletonUnits = Field("nm", description="of SWC files; a voxel is one of the image file")
     unlabeled_sections: list[int] = Field(
         description="sections of the common grid, along the cutting axis, whose labels are blank"
     )

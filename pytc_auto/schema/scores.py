@@ -12,7 +12,7 @@ from pytc_auto.schema.skeletons import ComparedSkeletons
 
 
 class ComparedBox(Part):
-    """A half-open region in voxels of the labels, z, y, x."""
+    """A half-open region in voxels of the labels, of the segmentation where there are none, z, y, x."""
 
     start: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
     stop: PositiveZyx

@@ -6,7 +6,7 @@ import pytest
 from pytc_auto.errors import DataError
 from pytc_auto.evaluation.contingency import contingency
 from pytc_auto.evaluation.erl import MERGE_THRESHOLDS, RunLength, run_lengths, skeleton_scores
-from pytc_auto.evaluation.skeleton import Skeletons
+from pytc_auto.io.skeletons import Skeletons
 
 
 def lines(*positions_nm):

@@ -66,6 +66,7 @@ def test_run_lengths_without_labels(tubes, skeletons):
         "units": "nm",
         "voxel_size_nm": list(SIZE),
         "merge_thresholds": [0, 5, 20, 100],
+        "clipped": False,
         "skeletons": 2,
         "nodes": 34,
         "nodes_outside": 0,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pytc_auto.errors import DataError
-from pytc_auto.evaluation.skeleton import read_skeletons
+from pytc_auto.io.skeletons import read_skeletons
 from pytc_auto.io.volume import ArrayVolume
 
 SIZE = (20.0, 9.0, 8.0)
