@@ -17,11 +17,12 @@ from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
 from pytc_auto.io.entry import open_image, open_labels
 from pytc_auto.io.scale import at_scale
+from pytc_auto.io.skeletons import Skeletons, open_skeletons
 from pytc_auto.io.volume import Volume, in_memory, read_reflected
 from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
-from pytc_auto.schema.plan import Plan
+from pytc_auto.schema.plan import NO_ZOOM, InstanceLabels, Plan
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class LabelledVolume:
         sections_axis: Along which the unlabeled sections are counted.
         unlabeled_sections: Sections of the image, on the working grid, whose labels are blank.
         labels_start: Where the labels begin in the image.
+        skeletons: In voxels of the image on the working grid; None where there are none, or the plan is not for neurons.
     """
 
     name: str
@@ -56,6 +58,7 @@ class LabelledVolume:
     sections_axis: int = 0
     unlabeled_sections: tuple[int, ...] = field(default=())
     labels_start: Zyx = (0, 0, 0)
+    skeletons: Skeletons | None = None
 
     def __post_init__(self) -> None:
         if not self.box.contains(self.labelled):
@@ -182,7 +185,15 @@ def _open(
         if held[-1] is not volume:
             used += math.prod(volume.shape) * volume.dtype.itemsize
     axis = cutting_axis(entry.voxel_size_nm)
-    return LabelledVolume(entry.name, held[0], held[1], axis, grid.sections(entry.unlabeled_sections, axis), start), used
+    sections = grid.sections(entry.unlabeled_sections, axis)
+    return LabelledVolume(entry.name, held[0], held[1], axis, sections, start, _skeletons_on_grid(entry, plan)), used
+
+
+def _skeletons_on_grid(entry: VolumeEntry, plan: Plan) -> Skeletons | None:
+    """Skeletons on the working grid, where neurons are what is learned; v1, whose plans alone zoom, had none."""
+    if entry.skeletons is None or plan.task != "neurons" or not isinstance(plan.labels, InstanceLabels):
+        return None
+    return open_skeletons(entry).coarser(plan.working_scale) if plan.zoom == NO_ZOOM else None
 
 
 def _labels_on_grid(labels: Volume, entry: VolumeEntry, grid: WorkingGrid) -> tuple[Volume, Zyx]:

@@ -18,7 +18,7 @@ from pytc_auto.evaluation.synapses import synapse_scores
 from pytc_auto.evaluation.voi import voi
 
 Kind = Literal["instances", "classes", "synapses"]
-Metric = Literal["voi", "dice", "ap"]
+Metric = Literal["voi", "dice", "ap", "nerl"]
 MOST_CLASSES = 20
 
 
@@ -80,11 +80,12 @@ def guess_kind(table: Contingency, truth_dtype: np.dtype[Any]) -> Kind:
 def figure_of_merit(scores: dict[str, float], metric: Metric) -> float:
     """The one number by which a checkpoint or a decoder is chosen; higher is better.
 
-    voi: minus the variation of information; dice: mean_foreground_dice; ap: ap.
+    voi: minus the variation of information; dice: mean_foreground_dice; ap: ap; nerl: nerl, where a single node of a second
+    skeleton makes a segment a merger.
     """
     if metric == "voi":
         return -scores["voi"]
-    return scores["mean_foreground_dice" if metric == "dice" else "ap"]
+    return scores["mean_foreground_dice" if metric == "dice" else metric]
 
 
 def _instance_scores(table: Contingency) -> dict[str, float]:

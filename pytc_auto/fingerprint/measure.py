@@ -22,6 +22,7 @@ from pytc_auto.fingerprint.measurement import Measurement, VolumeView, orthogona
 from pytc_auto.fingerprint.pictures import pictures_of
 from pytc_auto.fingerprint.sampling import can_be_counted, image_boxes, label_boxes, label_columns, section_windows
 from pytc_auto.fingerprint.sections import Sections, measure_sections, section_facts
+from pytc_auto.fingerprint.skeletons import skeleton_facts
 from pytc_auto.fingerprint.unlabeled import Unlabeled
 from pytc_auto.geometry import Box, ZyxFloat, cutting_axis, zyx
 from pytc_auto.io.entry import open_image, open_labels
@@ -116,7 +117,8 @@ def measure(
         progress: Told what is being read.
 
     Raises:
-        DataError: A volume cannot be read, or its labels are zero everywhere. One image of many may show nothing.
+        DataError: A volume or its skeletons cannot be read, its labels are zero everywhere, or no skeleton lies where they are.
+            One image of many may show nothing.
     """
     many = len(dataset.volumes) > MOST_BARS
     reading = Reading(np.random.default_rng(seed), full, silent if many else progress)
@@ -300,6 +302,7 @@ def _fingerprint(dataset: Dataset, found: Sequence[Measured], size: ZyxFloat, na
         intensity=intensity,
         sections=section_facts([m.view.sections for m in found], intensity.std if intensity else None),
         labels=label_facts(labels, declared_classes=classes) if labels else None,
+        skeletons=skeleton_facts(dataset.volumes, [m.facts for m in found]),
         class_names=dataset.class_names,
         unlabeled=dataset.unlabeled,
         sampled_fraction=min(1.0, sum(m.read for m in found) / (images + sum(v.voxels for v in labels))),

@@ -14,6 +14,7 @@ MOST_NAMED = 5
 LITTLE_FOREGROUND = 0.01
 MUCH_PADDING = 0.01
 MUCH_SATURATION = 0.02
+MOST_SKELETONS = 0.5
 
 
 def remarks(measurement: Measurement) -> list[str]:
@@ -26,7 +27,8 @@ def remarks(measurement: Measurement) -> list[str]:
     without = [v.name for v in fingerprint.volumes if not v.labelled]
     if without:
         found.append(f"Without labels: {_listed(without)}. Nothing is learned from them.")
-    return found + _of_intensity(fingerprint) + _of_labels(fingerprint.labels) + _of_sample(fingerprint)
+    found += _of_intensity(fingerprint) + _of_labels(fingerprint.labels) + _of_skeletons(fingerprint)
+    return found + _of_sample(fingerprint)
 
 
 def _of_sections(name: str, defects: Defects) -> list[str]:
@@ -96,6 +98,22 @@ def _of_labels(labels: LabelFacts | None) -> list[str]:
         f"declare unlabeled: [{c.value}] in dataset.yaml."
         for c in (labels.ignore_candidates or [])[:MOST_NAMED]
     ]
+    return found
+
+
+def _of_skeletons(fingerprint: Fingerprint) -> list[str]:
+    facts = fingerprint.skeletons
+    if facts is None:
+        return []
+    found = []
+    labelled = sum(v.labelled for v in fingerprint.volumes)
+    if facts.volumes is not None and facts.volumes < labelled:
+        found.append(f"Of {labelled} labelled volumes only {facts.volumes} have skeletons: run lengths choose nothing.")
+    if facts.labelled_fraction is not None and facts.labelled_fraction < MOST_SKELETONS:
+        found.append(
+            f"Only {facts.labelled_fraction:.0%} of the skeletons' length lies in the labelled part of its volume; "
+            "nothing is scored on the rest."
+        )
     return found
 
 

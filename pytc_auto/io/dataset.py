@@ -84,6 +84,8 @@ def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[
         labels = open_volume(pair.labels, axes=axes) if pair.labels else None
     except DataError as error:
         faults.append(str(error))
+    if pair.skeletons and not Path(pair.skeletons).exists():
+        faults.append(f"{pair.skeletons}: is not there. Mend skeletons of {pair.name} in dataset.yaml.")
     if image is None or (labels is None and pair.labels):
         return None
     if given is None and (level := _level(image, labels)):
@@ -102,6 +104,8 @@ def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[
         image_scale=grid.image_scale,
         labels_scale=grid.labels_scale,
         labels_start=grid.labels_start,
+        skeletons=pair.skeletons,
+        skeleton_units=declared.skeleton_units or "nm",
         unlabeled_sections=[],
     )
 

@@ -5,10 +5,13 @@ DATASET/imagesTr + labelsTr           a raw data set of nnU-Net
 DATASET/SEED/data.zarr, DATASET/*.h5  containers with both, as in NISB and CREMI
 DATASET.h5, DATASET.zarr              one container with both
 DATASET/dataset.yaml: volumes         each by path or URL
+
+Skeletons lie beside them, see ``io.skeleton_layout``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pytc_auto.errors import DataError
@@ -29,6 +32,7 @@ from pytc_auto.io.pairing import (
     with_key,
 )
 from pytc_auto.io.remote import is_url
+from pytc_auto.io.skeleton_layout import with_skeletons
 from pytc_auto.io.unrelated import arranged
 from pytc_auto.schema.dataset import Declared
 
@@ -51,15 +55,22 @@ def find_layout(root: Path, declared: Declared, beside: Path) -> Layout:
     if declared.volumes:
         return Layout(_by_hand(declared, beside), declared)
     if is_container(root):
-        return _containers(Side(root, {stem(root): [root]}), declared)
+        side = Side(root, {stem(root): [root]})
+        return _skeletons_added(_containers(side, declared), root.parent, side, others=True)
     if not root.is_dir():
         raise DataError(f"{root}: is a single volume. {WANTED}")
     if (root / IMAGES).is_dir():
-        return nnunet_layout(root, declared)
+        return _skeletons_added(nnunet_layout(root, declared), root)
     containers = _containers_in(root, declared)
     if containers.found and not (root / "images").is_dir():
-        return _containers(containers, declared)
-    return _folders(root, declared)
+        return _skeletons_added(_containers(containers, declared), root, containers)
+    return _skeletons_added(_folders(root, declared), root)
+
+
+def _skeletons_added(layout: Layout, folder: Path, containers: Side | None = None, *, others: bool = False) -> Layout:
+    """The layout with the skeletons of a folder, and those beside containers."""
+    beside = {} if containers is None else {name: paths[0].parent for name, paths in containers.found.items()}
+    return replace(layout, pairs=with_skeletons(layout.pairs, folder, beside=beside, others=others))
 
 
 def _by_hand(declared: Declared, beside: Path) -> list[Pair]:
@@ -73,7 +84,10 @@ def _by_hand(declared: Declared, beside: Path) -> list[Pair]:
 
     return [
         Pair(
-            v.name, place(v.image, declared.image_key, IMAGE_KEYS), v.labels and place(v.labels, declared.labels_key, LABEL_KEYS)
+            v.name,
+            place(v.image, declared.image_key, IMAGE_KEYS),
+            v.labels and place(v.labels, declared.labels_key, LABEL_KEYS),
+            v.skeletons and str(beside / v.skeletons),
         )
         for v in declared.volumes
     ]

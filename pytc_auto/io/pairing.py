@@ -31,11 +31,12 @@ LABEL_KEYS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its labels, where it has some, as paths or URLs for ``open_volume``."""
+    """An image, and its labels and skeletons where it has some: paths or URLs for ``open_volume`` and ``read_skeletons``."""
 
     name: str
     image: str
     labels: str | None
+    skeletons: str | None = None
 
 
 @dataclass(frozen=True)

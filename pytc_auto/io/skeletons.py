@@ -22,6 +22,8 @@ from pytc_auto.schema.dataset import SkeletonUnits, VolumeEntry
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+SWC = ".swc"
+GRAPHS = (".pkl", ".pickle")
 _SWC_COLUMNS = 7
 _FAR = 1e12
 """No position is farther away, whatever its unit."""
@@ -105,6 +107,10 @@ class Skeletons:
         _, piece = connected_components(links, directed=False)
         return replace(kept, piece=piece.astype(np.int64))
 
+    def moved(self, start: Zyx) -> Skeletons:
+        """In voxels that are counted from another one; lengths stay."""
+        return replace(self, nodes_zyx=self.nodes_zyx - np.array(start))
+
     def coarser(self, factor: Zyx) -> Skeletons:
         """On a grid of larger voxels; lengths stay."""
         return replace(self, nodes_zyx=self.nodes_zyx // np.array(factor))
@@ -167,16 +173,16 @@ def read_skeletons(path: str | Path, volume: Volume, units: SkeletonUnits = "nm"
     if not place.exists():
         raise DataError(f"{path}: is not there. Give a file or a folder of skeletons.")
     with damaged(str(path)):
-        if place.is_dir() or place.suffix.lower() == ".swc":
+        if place.is_dir() or place.suffix.lower() == SWC:
             return _from_swc(place, volume, units)
-        if place.suffix.lower() in (".pkl", ".pickle"):
+        if place.suffix.lower() in GRAPHS:
             return _from_graph(place, volume)
     raise DataError(f"{path}: is no file of skeletons. Known: .swc, a folder of these, and networkx graphs in .pkl.")
 
 
 def _from_swc(place: Path, volume: Volume, units: SkeletonUnits) -> Skeletons:
     """Every file is a skeleton."""
-    files = sorted(p for p in place.iterdir() if p.suffix.lower() == ".swc") if place.is_dir() else [place]
+    files = sorted(p for p in place.iterdir() if p.suffix.lower() == SWC) if place.is_dir() else [place]
     if not files:
         raise DataError(f"{place}: holds no SWC file. Give a folder of .swc files, one for each neuron.")
     trees = [_swc_tree(file) for file in files]

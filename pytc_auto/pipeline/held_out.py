@@ -15,7 +15,7 @@ from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.predictions import LOGIT_SCALE
 from pytc_auto.pipeline.device import device, memory_for_data
 from pytc_auto.pipeline.runs import Run
-from pytc_auto.pipeline.validation import HeldOut
+from pytc_auto.pipeline.validation import HeldOut, division_of
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.plan import Plan
 
@@ -30,13 +30,12 @@ def open_held_out(run: Run, plan: Plan, number: int) -> HeldOut:
 
     Raises:
         DataError: The volumes cannot be read.
-        PlanError: There is no such fold.
+        PlanError: As ``division_of``.
     """
-    from pytc_auto.data.folds import divide
-    from pytc_auto.data.volumes import open_volumes, whole_regions
+    from pytc_auto.data.volumes import open_volumes
 
     volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
-    return HeldOut(plan, volumes, divide(plan.folds, whole_regions(volumes), number).validation)
+    return HeldOut(plan, volumes, division_of(plan, volumes, number).validation)
 
 
 def predict_held_out(held_out: HeldOut, number: int, network: Any, folder: Path, progress: Progress = silent) -> Stored:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Ground:
         fold: That holds it out.
         volume: Its name.
         box: On the input's grid.
-        hash: Of its gray values, its labels as they are scored, and where nothing is known.
+        hash: Of its gray values, its labels as they are scored, where nothing is known, and its skeletons if these choose.
     """
 
     fold: int
@@ -124,10 +125,16 @@ def _ground(held_out: HeldOut, fold: int, number: int) -> Ground:
     region, plan = held_out.regions[number], held_out.plan
     volume = held_out.volumes[region.volume]
     digest = hashlib.sha256()
-    for array in (*held_out.truth(number), held_out.image(number)):
+    for array in (*held_out.truth(number), held_out.image(number), *_lines(held_out, number)):
         digest.update(f"{array.shape}".encode())
         digest.update(np.ascontiguousarray(array.astype(np.float64 if array.dtype.kind == "f" else np.uint64)).tobytes())
     return Ground(fold, volume.name, volume_box(plan, region.box), digest.hexdigest())
+
+
+def _lines(held_out: HeldOut, number: int) -> list[Any]:
+    """Arrays that make up the skeletons of a region, where run lengths choose."""
+    found = held_out.skeletons(number) if held_out.plan.decoder.metric == "nerl" else None
+    return [] if found is None else [found.nodes_zyx, found.nodes_nm, found.edges, found.skeleton]
 
 
 def _differences(first: Judged, other: Judged) -> list[str]:
@@ -143,7 +150,7 @@ def _differences(first: Judged, other: Judged) -> list[str]:
         if here != there:
             return [f"{first.name} {what} {here}, {other.name} {what} {there}."]
     if [ground.hash for ground in first.grounds] != [ground.hash for ground in other.grounds]:
-        return [f"{first.name} and {other.name} hold out {_told(first)}, but with other gray values or labels."]
+        return [f"{first.name} and {other.name} hold out {_told(first)}, but with other gray values, labels or skeletons."]
     return []
 
 

@@ -17,7 +17,7 @@ from pytc_auto.pipeline.processes import end_unless_first, is_first, wait_for_al
 from pytc_auto.pipeline.runs import Run, find_run
 from pytc_auto.pipeline.side_by_side import check_devices, train_side_by_side
 from pytc_auto.pipeline.tuning import model_scores, trials_of, tune
-from pytc_auto.pipeline.validation import HeldOut
+from pytc_auto.pipeline.validation import HeldOut, division_of
 from pytc_auto.progress import Progress, silent
 from pytc_auto.report.search import search_picture
 from pytc_auto.report.training import add_training
@@ -122,9 +122,8 @@ def train_fold(  # noqa: PLR0913
     """Fit, tune, and leave weights, scores and a picture in the fold's folder. Tells whether the time ended it."""
     from pytorch_lightning import seed_everything
 
-    from pytc_auto.data.folds import divide
     from pytc_auto.data.module import ConnectomicsDataModule
-    from pytc_auto.data.volumes import open_volumes, whole_regions
+    from pytc_auto.data.volumes import open_volumes
     from pytc_auto.models.build import build_network
     from pytc_auto.models.precision import computed_in
     from pytc_auto.models.weights import load_state, save_weights
@@ -140,7 +139,7 @@ def train_fold(  # noqa: PLR0913
         return False
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
     volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
-    division = divide(plan.folds, whole_regions(volumes), number)
+    division = division_of(plan, volumes, number)
     held_out = HeldOut(plan, volumes, division.validation)
     precision = computed_in(plan.precision, device_for(plan))
     if precision != plan.precision:

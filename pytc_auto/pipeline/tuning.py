@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytc_auto.evaluation.erl import MERGE_THRESHOLDS
 from pytc_auto.pipeline.held_out import predict_held_out
 from pytc_auto.pipeline.validation import HeldOut, Trial, best_of, mean_trials
 from pytc_auto.progress import Progress
@@ -43,7 +44,15 @@ def model_scores(plan: Plan, folds: Mapping[int, Sequence[Trial]], *, refit: boo
         TriedDecoder(kind=t.choice.kind, parameters=t.choice.parameters, merit=t.merit, scores=dict(t.scores)) for t in joined
     ]
     fold_scores = {n: dict(t[chosen].scores) for n, t in folds.items()}
-    return ModelScores(metric=plan.decoder.metric, refit=refit, folds=fold_scores, search=search, chosen=chosen)
+    traced = all("nerl" in trial.scores for trial in joined)
+    return ModelScores(
+        metric=plan.decoder.metric,
+        merge_thresholds=list(MERGE_THRESHOLDS) if traced else None,
+        refit=refit,
+        folds=fold_scores,
+        search=search,
+        chosen=chosen,
+    )
 
 
 def trials_of(scores: ModelScores) -> list[Trial]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.data.folds import Region
-from pytc_auto.data.volumes import LabelledVolume
+from pytc_auto.data.folds import Division, Region, divide
+from pytc_auto.data.volumes import LabelledVolume, whole_regions
 from pytc_auto.decoding.decode import candidates, combinations
+from pytc_auto.errors import PlanError
+from pytc_auto.evaluation.erl import skeleton_scores
 from pytc_auto.evaluation.scores import Kind, figure_of_merit, score
 from pytc_auto.inference.predict import predict_box, stored
+from pytc_auto.io.skeletons import Skeletons
 from pytc_auto.pipeline.pictures import progress_picture
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.heads import PolarityHead
@@ -72,6 +75,15 @@ class HeldOut:
         instances = instances_in_crop(raw, self.plan.labels)
         return instances.ids_zyx, unlabeled | instances.unlabeled_zyx
 
+    def skeletons(self, number: int) -> Skeletons | None:
+        """What of the volume's skeletons lies in a region, in voxels of the region; None where nothing does.
+
+        They are cut at its faces, and so are lengths: NERL asks how much of what could be followed inside is followed.
+        """
+        region = self.regions[number]
+        whole = self.volumes[region.volume].skeletons
+        return None if whole is None or not whole.length_in(region.box) else whole.clipped(region.box).moved(region.box.start)
+
     def image(self, number: int) -> Array:
         """Gray values of a region."""
         region = self.regions[number]
@@ -85,12 +97,14 @@ class HeldOut:
         self, stored_czyx: npt.NDArray[np.uint8], number: int, plan: Plan, progress: Progress = silent
     ) -> Iterator[tuple[Trial, Array]]:
         """Every decoder of the plan's grid on one region, and what it makes of it, (Z, Y, X)."""
-        truth, unlabeled = self.truth(number)
+        (truth, unlabeled), skeletons = self.truth(number), self.skeletons(number)
         kind = scored_as(plan)
         values = [] if isinstance(plan.labels, InstanceLabels) else list(plan.labels.values)
         ways, voxels = combinations(plan.decoder), truth.size
         for done, (choice, segmentation) in enumerate(candidates(stored_czyx, plan), 1):
             scores = score(segmentation, truth, ignore_zyx=unlabeled, kind=kind, values=values)
+            if skeletons is not None:
+                scores |= skeleton_scores(skeletons, segmentation[tuple(skeletons.nodes_zyx.T)])
             progress(f"decoding held-out region {number} in {ways} ways", done * voxels, ways * voxels)
             yield Trial(choice, figure_of_merit(scores, plan.decoder.metric), scores), segmentation
 
@@ -100,6 +114,28 @@ class HeldOut:
         best, segmentation = max(self.decoded(stored, number, coarse(self.plan)), key=lambda pair: pair[0].merit)
         scores = {"score": best.merit, **{k: v for k, v in best.scores.items() if math.isfinite(v)}}
         return Validated(scores, progress_picture(self, number, stored, segmentation) if number == 0 else None)
+
+
+def division_of(plan: Plan, volumes: Sequence[LabelledVolume], number: int) -> Division:
+    """What a fold learns from and what it holds out. Where run lengths choose, a part without a skeleton is not scored.
+
+    Raises:
+        PlanError: There is no such fold, or run lengths are to choose and nothing that it holds out has a skeleton.
+    """
+    division = divide(plan.folds, whole_regions(volumes), number)
+    if plan.decoder.metric != "nerl":
+        return division
+    scored = tuple(region for region in division.validation if _has_skeletons(volumes[region.volume], region))
+    if not scored:
+        raise PlanError(
+            f"{plan.name}: fold {number} holds out no piece of a skeleton, so nerl cannot choose anything. "
+            "Plan with other folds, such as folds.axis=y, or with decoder.metric=voi."
+        )
+    return replace(division, validation=scored)
+
+
+def _has_skeletons(volume: LabelledVolume, region: Region) -> bool:
+    return volume.skeletons is not None and volume.skeletons.length_in(region.box) > 0
 
 
 def scored_as(plan: Plan) -> Kind:

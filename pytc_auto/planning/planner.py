@@ -88,7 +88,13 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None =
         **decided.values,
         "why": decided.why,
     }
-    return Plan.parse(raw, "override" if decided.by_hand.values else fingerprint.name)
+    plan = Plan.parse(raw, "override" if decided.by_hand.values else fingerprint.name)
+    if plan.decoder.metric == "nerl" and fingerprint.skeletons is None:
+        raise PlanError(
+            f"{fingerprint.name}: decoder.metric is nerl, but the data have no skeletons to measure run lengths on. "
+            "Put them into skeletons/ beside the images, or use voi."
+        )
+    return plan
 
 
 def _settle(fingerprint: Fingerprint, machine: Machine, task: Task | None, decided: Decisions) -> _Ground:

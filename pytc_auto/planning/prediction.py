@@ -11,7 +11,7 @@ from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.heads import DistanceHead, Head, PolarityHead
 from pytc_auto.schema.network import Network
-from pytc_auto.schema.plan import Decoder, Inference, Machine
+from pytc_auto.schema.plan import Decoder, Inference, Machine, Numbers
 
 OVERLAP = 0.5
 BLOCK_BYTES = 1e9
@@ -45,7 +45,7 @@ def choose_inference(machine: Machine, network: Network, patch: Zyx, channels: i
 
 
 def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head]) -> Decision[Decoder]:
-    """The decoder family of the task and its heads, and the grid that validation searches."""
+    """The decoder family of the task and its heads, the grid that validation searches, and the metric that chooses."""
     foreground = fingerprint.labels.foreground_fraction if fingerprint.labels else None
     if any(isinstance(head, PolarityHead) for head in heads):
         grid = {"threshold": [0.3, 0.5, 0.7], "gap_nm": [0.0, 40.0], "min_size": [0, 100]}
@@ -65,5 +65,23 @@ def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head]) 
         "foreground_threshold": [0.0] if dense else [0.0, 0.2, 0.4, 0.6],
         "min_size": [0, 100, 400],
     }
-    decoder = Decoder(kinds=["agglomerate", "mutex"], grid=grid, metric="voi")
-    return Decision(decoder, "decoder.neurons", {"foreground_fraction": foreground, "dense": dense})
+    decoder = Decoder(kinds=["agglomerate", "mutex"], grid=grid, metric="nerl" if _traced(fingerprint) else "voi")
+    numbers: Numbers = {"foreground_fraction": foreground, "dense": dense}
+    if fingerprint.skeletons is None:
+        return Decision(decoder, "decoder.neurons", numbers)
+    facts = fingerprint.skeletons
+    numbers |= {"skeletons": facts.count, "volumes_with_skeletons": facts.volumes, "volumes_with_labels": _labelled(fingerprint)}
+    return Decision(decoder, "decoder.skeletons" if _traced(fingerprint) else "decoder.too_few_skeletons", numbers)
+
+
+def _traced(fingerprint: Fingerprint) -> bool:
+    """Whether run lengths can be measured on whatever is held out: all volumes with labels have skeletons.
+
+    A person who corrects a segmentation asks how far a neuron can be followed; normalized expected run length tells.
+    """
+    facts = fingerprint.skeletons
+    return facts is not None and facts.volumes is not None and facts.volumes >= _labelled(fingerprint) > 0
+
+
+def _labelled(fingerprint: Fingerprint) -> int:
+    return sum(volume.labelled for volume in fingerprint.volumes)

@@ -15,9 +15,16 @@ MAIN = MappingProxyType(
     {"agglomerate": "threshold", "mutex": "bias", "seeded": "seed_threshold", "argmax": "min_size", "polarity": "threshold"}
 )
 """The parameter along which a kind of decoder is drawn."""
-SCORE = MappingProxyType({"voi": "voi", "dice": "mean_foreground_dice", "ap": "ap"})
+SCORE = MappingProxyType({"voi": "voi", "dice": "mean_foreground_dice", "ap": "ap", "nerl": "nerl"})
 """The score that a metric goes by."""
-UNITS = MappingProxyType({"voi": "VOI, bits (lower is better)", "dice": "mean foreground Dice", "ap": "average precision"})
+UNITS = MappingProxyType(
+    {
+        "voi": "VOI, bits (lower is better)",
+        "dice": "mean foreground Dice",
+        "ap": "average precision",
+        "nerl": "NERL (normalized expected run length)",
+    }
+)
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 CHOSEN = "#d55e00"
 INCHES = (4.6, 2.7)

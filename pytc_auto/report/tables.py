@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytc_auto.geometry import AXES
-from pytc_auto.schema.fingerprint import Fingerprint, InstanceFacts, IntensityFacts, LabelFacts, SectionFacts, VolumeFacts
+from pytc_auto.schema.fingerprint import (
+    Fingerprint,
+    InstanceFacts,
+    IntensityFacts,
+    LabelFacts,
+    SectionFacts,
+    SkeletonFacts,
+    VolumeFacts,
+)
 from pytc_auto.schema.plan import Plan
 
 MOST_VOLUMES = 4
@@ -29,6 +37,8 @@ def fingerprint_rows(fingerprint: Fingerprint) -> list[Row]:
     rows += _sections(fingerprint.sections)
     if fingerprint.labels:
         rows += _labels(fingerprint.labels, fingerprint.class_names)
+    if fingerprint.skeletons:
+        rows.append(("skeletons", _skeletons(fingerprint.skeletons)))
     if fingerprint.sampled_fraction is not None:
         read = "all voxels" if fingerprint.sampled_fraction >= 1 else f"{100 * fingerprint.sampled_fraction:.3g} % of the voxels"
         rows.append(("measured on", f"{read}, seed {fingerprint.seed}" if fingerprint.sampled_fraction < 1 else read))
@@ -134,6 +144,18 @@ def _labels(facts: LabelFacts, names: Mapping[int, str]) -> list[Row]:
         parts.append(_share(facts.unlabeled_fraction, "unlabeled"))
     rows = [("labels", ", ".join(parts)), ("values", _values(facts.values, names))]
     return [*rows, ("objects", _sizes(facts.instances)), ("", _shapes(facts.instances))]
+
+
+def _skeletons(facts: SkeletonFacts) -> str:
+    parts = [f"{facts.count}"] if facts.count is not None else []
+    if facts.length_nm:
+        low, middle, high = (facts.length_nm[p] / 1000 for p in ("p10", "p50", "p90"))
+        parts.append(f"{middle:.3g} µm long ({low:.3g} to {high:.3g})")
+    if facts.total_length_nm is not None:
+        parts.append(f"{facts.total_length_nm / 1000:.4g} µm together")
+    if facts.labelled_fraction is not None:
+        parts.append(_share(facts.labelled_fraction, "in the labelled part"))
+    return ", ".join(parts)
 
 
 def _share(fraction: float, of: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytc_auto.files import write_whole
@@ -61,9 +61,19 @@ def _facts(scores: ModelScores) -> list[tuple[str, str]]:
     for number, found in scores.folds.items():
         told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in found.items())
         rows.append((f"held-out scores, fold {number}", told))
+    if scores.merge_thresholds is not None:
+        told = (
+            "on skeletons, cut at the faces of what is held out; a segment is a merger if a second skeleton has more nodes in it"
+        )
+        rows.append(("run lengths", f"{told} than {_thresholds(scores.merge_thresholds)}"))
     if scores.refit:
         rows.append(("refit", "after these scores were taken, the exported weights learned from the held-out data, too"))
     return rows
+
+
+def _thresholds(nodes: Sequence[int]) -> str:
+    """0 (nerl), 5 (nerl_5)."""
+    return ", ".join(f"{n} ({f'nerl_{n}' if n else 'nerl'})" for n in nodes)
 
 
 def _validation_chart(curves: Mapping[int, Curve], metric: str) -> dict[str, str]:

@@ -104,6 +104,9 @@ def _heads(heads: list[Head], labels: Labels | None, decoder: Decoder | None) ->
             known = [k for k in DECODES if reads(k, kinds)] or ["components"] * reads("components", kinds)
             told = f"{kind} reads {needed}, heads has {', '.join(sorted(kinds))}"
             yield f"decoder.kinds: {told}. Use {' or '.join(known) or 'other heads'}"
+    if decoder and decoder.metric == "nerl" and ("polarity" in kinds or (labels is not None and labels.kind == "classes")):
+        told = "nerl is of neurons with skeletons, the plan is for other things"
+        yield f"decoder.metric: {told}. Use {'ap' if 'polarity' in kinds else 'dice'}"
     if decoder and "distance_threshold" in decoder.grid and not kinds & DISTANCES:
         yield "decoder.grid: distance_threshold is of a distance, heads has none. Remove it, or add a signed_distance head"
 

@@ -5,9 +5,18 @@ Fractions and rates lie between 0 and 1; a rate times 100 is the number of secti
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from pytc_auto.geometry import ZyxFloat, anisotropy, cutting_axis
 from pytc_auto.schema.dataset import Task, VoxelSize
@@ -147,6 +156,16 @@ class LabelFacts(Part):
     sampled_fraction: Fraction | None = Field(description="share of the labels' voxels read for surfaces, gaps and solidity")
 
 
+class SkeletonFacts(Part):
+    """Traced neurons, on which run lengths are measured."""
+
+    volumes: NonNegativeInt | None = Field(description="how many of the labelled volumes have some")
+    count: PositiveInt | None = Field(description="skeletons with a length, over all volumes")
+    length_nm: Percentiles | None = Field(description="p10, p50, p90, each skeleton counts once")
+    total_length_nm: PositiveFloat | None = Field(description="of all edges")
+    labelled_fraction: Fraction | None = Field(description="share of the length that lies in the labelled part of its volume")
+
+
 class Fingerprint(Document):
     """All that the planner knows of a data set."""
 
@@ -159,10 +178,15 @@ class Fingerprint(Document):
     intensity: IntensityFacts | None
     sections: SectionFacts
     labels: LabelFacts | None
+    skeletons: SkeletonFacts | None = Field(None, description="left out where there are none")
     class_names: dict[int, str]
     unlabeled: list[int] = Field(description="label values declared to mean: nobody looked here")
     sampled_fraction: Fraction | None = Field(description="share of the voxels of images and labels that was read")
     seed: int | None = Field(description="of the draw of what was read")
+
+    @model_serializer(mode="wrap")
+    def _no_skeletons_are_not_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if (name, value) != ("skeletons", None)}
 
     @property
     def anisotropy(self) -> float:

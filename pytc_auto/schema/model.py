@@ -33,6 +33,10 @@ class ModelScores(Document):
 
     format_version: Literal[1] = 1
     metric: str
+    merge_thresholds: list[NonNegativeInt] | None = Field(
+        None,
+        description="nodes of a second skeleton that make a segment no merger yet: 0 for nerl, K for nerl_K; null: no skeletons",
+    )
     refit: bool = Field(description="whether the exported weights learned from the held-out data after these scores were taken")
     folds: dict[int, dict[str, float]]
     search: list[TriedDecoder] = Field(min_length=1, description="mean over the folds, in the order in which they were tried")

@@ -171,7 +171,7 @@ class Decoder(Part):
 
     kinds: list[Literal["agglomerate", "mutex", "seeded", "argmax", "polarity", "components"]] = Field(min_length=1)
     grid: dict[str, list[float]]
-    metric: Literal["voi", "dice", "ap"]
+    metric: Literal["voi", "dice", "ap", "nerl"]
 
 
 class Memory(Part):
