@@ -26,12 +26,13 @@ def skeleton_facts(entries: Sequence[VolumeEntry], volumes: Sequence[VolumeFacts
     Raises:
         DataError: A file cannot be read, or none of its skeletons lies in the labelled part of its volume.
     """
-    lengths, inside, labelled = [np.zeros(0)], 0.0, 0
+    lengths, total, inside, labelled = [np.zeros(0)], 0.0, 0.0, 0
     for entry, facts in zip(entries, volumes, strict=True):
         if entry.skeletons is None:
             continue
         found = open_skeletons(entry)
         lengths.append(found.lengths_nm[found.lengths_nm > 0])
+        total += float(found.edge_lengths_nm.sum())
         if facts.labelled:
             labelled += 1
             here = found.length_in(_labelled_box(facts))
@@ -50,8 +51,8 @@ def skeleton_facts(entries: Sequence[VolumeEntry], volumes: Sequence[VolumeFacts
         volumes=labelled,
         count=len(every),
         length_nm=weighted_percentiles(every, np.ones(len(every)), PERCENTAGES),
-        total_length_nm=float(every.sum()),
-        labelled_fraction=min(1.0, inside / float(every.sum())),
+        total_length_nm=total,
+        labelled_fraction=inside / total,
     )
 
 

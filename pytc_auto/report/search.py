@@ -22,7 +22,7 @@ UNITS = MappingProxyType(
         "voi": "VOI, bits (lower is better)",
         "dice": "mean foreground Dice",
         "ap": "average precision",
-        "nerl": "NERL (normalized expected run length)",
+        "nerl": "NERL (1 is best)",
     }
 )
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")

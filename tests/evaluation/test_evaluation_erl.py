@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -162,3 +164,21 @@ def test_scores_name_their_thresholds():
 def test_negative_segments_are_refused():
     with pytest.raises(DataError, match="must not be negative"):
         run_lengths(TWO, np.array([-1, 1, 1, 2, 2]))
+
+
+@pytest.mark.parametrize(
+    ("segments", "erl", "nerl", "mergers"),
+    [
+        ([5, 5, 5, 9, 9, 6, 6], (900 + 1600 + 100) / 80, 1, 0),
+        ([5, 5, 5, 5, 5, 6, 6], (900 + 1600 + 100) / 80, 1, 0),
+        ([5, 5, 5, 6, 6, 6, 6], 900 / 80, 900 / 2600, 1),
+    ],
+    ids=["pieces apart", "pieces in one segment", "a merger with another skeleton"],
+)
+def test_pieces_of_one_skeleton_are_runs_of_their_own_and_no_mergers(segments, erl, nerl, mergers):
+    """Cut at a face: 30 nm and 40 nm of one skeleton, and 10 nm of another."""
+    cut = lines([0, 10, 30], [0, 40], [0, 10])
+    cut = replace(cut, skeleton=np.array([0, 0, 0, 0, 0, 1, 1]), piece=np.array([0, 0, 0, 1, 1, 2, 2]))
+    found = run_lengths(cut, np.array(segments), [0])[0]
+    assert found == RunLength(pytest.approx(erl), pytest.approx(nerl), mergers)
+    assert skeleton_scores(cut, np.array(segments))["erl_perfect_nm"] == pytest.approx(2600 / 80)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from pytc_auto.errors import DataError
-from pytc_auto.io.skeletons import read_skeletons
+from pytc_auto.geometry import Box
+from pytc_auto.io.skeletons import open_skeletons, read_skeletons
 from pytc_auto.io.volume import ArrayVolume
+from pytc_auto.schema.dataset import VolumeEntry
 
 SIZE = (20.0, 9.0, 8.0)
 SHAPE = (4, 5, 6)
@@ -175,3 +177,65 @@ def test_what_lies_outside_is_left_out_with_its_edges(tmp_path):
         read_skeletons(swc(tmp_path / "m.swc", "1 0 0 0 0 1 -1\n2 0 48 0 0 1 1\n3 0 8 0 0 1 2\n"), volume()).inside(SHAPE)
     with pytest.raises(DataError, match=r"3 of 5 nodes lie outside .*\[0, 0, 0\] to \[0, 1, 6\].*--skeleton-units"):
         whole.inside((4, 5, 2))
+
+
+LOOP = "1 0 4 4 10 1 -1\n2 0 12 4 10 1 1\n3 0 20 4 10 1 2\n4 0 28 4 10 1 3\n5 0 20 13 10 1 4\n6 0 12 13 10 1 5\n"
+
+
+def test_of_a_box_what_hangs_together_inside_is_a_piece(tmp_path):
+    """A line that leaves the box on x and comes back: two pieces of one skeleton. Another skeleton has one node in it."""
+    swc(tmp_path / "a.swc", LOOP)
+    swc(tmp_path / "b.swc", "1 0 4 40 10 1 -1\n2 0 28 40 10 1 1\n")
+    whole = read_skeletons(tmp_path, volume())
+    box = Box((0, 0, 0), (4, 5, 3))
+    cut = whole.clipped(box)
+    assert cut.nodes_zyx.tolist() == [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 2], [0, 1, 1], [0, 4, 0]]
+    assert cut.edges.tolist() == [[1, 0], [2, 1], [4, 3]]
+    assert cut.skeleton.tolist() == [0, 0, 0, 0, 0, 1]
+    assert cut.pieces.tolist() == [0, 0, 0, 1, 1, 2]
+    assert cut.lengths_nm.tolist() == [16, 8, 0]
+    assert (cut.count, whole.count) == (1, 2)
+    assert whole.length_in(box) == cut.lengths_nm.sum() == 24
+    assert whole.lengths_nm == pytest.approx([16 + 8 + np.hypot(8, 9) + 8, 24])
+    with pytest.raises(DataError, match=r"no edge lies in \[1:4, 0:5, 0:6\] \(z, y, x\)\. Choose a box"):
+        whole.clipped(Box((1, 0, 0), SHAPE))
+
+
+def test_on_a_coarser_grid_and_from_another_voxel_lengths_stay(tmp_path):
+    whole = read_skeletons(swc(tmp_path / "a.swc", LOOP), volume())
+    assert whole.coarser((1, 1, 2)).nodes_zyx[:, 2].tolist() == [0, 0, 1, 1, 1, 0]
+    moved = whole.moved((-1, 0, 1))
+    assert moved.nodes_zyx.tolist() == (whole.nodes_zyx - (-1, 0, 1)).tolist()
+    assert moved.lengths_nm.tolist() == whole.lengths_nm.tolist()
+
+
+def test_a_graph_in_a_volume_with_an_offset_goes_by_nanometers(tmp_path):
+    """The part of a volume that was predicted: the graph's voxels are those of the whole."""
+    path = pickled(tmp_path / "skeleton.pkl", nisb())
+    found = read_skeletons(path, volume(offset_nm=(20, 0, 16)))
+    assert found.nodes_zyx.tolist() == [[2, 2, -1], [2, 2, 2], [-1, 0, -2], [-1, 4, -2]]
+    far = pickled(tmp_path / "far.pkl", nisb(times=100))
+    assert "of about [20.0, 9.0, 8.0] nm" in fault(far, volume(offset_nm=(20, 0, 16), size=(20.0, 18.0, 8.0)))
+
+
+@pytest.mark.parametrize(("units", "scale"), [("nm", 1), ("um", 1000), ("voxel", SIZE)])
+def test_skeletons_of_an_entry_lie_on_the_grid_of_image_and_labels(tmp_path, units, scale):
+    """The image has voxels half as long on x and y as the labels."""
+    places = np.array([(1, 3, 5), (3, 4, 4)])
+    at = (places + 0.25) * np.array(SIZE) / scale
+    rows = [f"{n} 0 {x:.9g} {y:.9g} {z:.9g} 1 {n - 1 or -1}" for n, (z, y, x) in enumerate(at, 1)]
+    np.save(tmp_path / "image.npy", np.zeros(SHAPE, np.uint8))
+    entry = VolumeEntry(
+        name="a",
+        image=str(tmp_path / "image.npy"),
+        labels=None,
+        voxel_size_nm=(20.0, 18.0, 16.0),
+        axes="zyx",
+        image_scale=(1, 2, 2),
+        skeletons=str(swc(tmp_path / "a.swc", "\n".join(rows))),
+        skeleton_units=units,
+        unlabeled_sections=[],
+    )
+    found = open_skeletons(entry)
+    assert found.nodes_zyx.tolist() == (places // (1, 2, 2)).tolist()
+    assert found.nodes_nm == pytest.approx((places + 0.25) * SIZE)
