@@ -18,7 +18,7 @@ from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.runs import Run
-from pytc_auto.planning.budget import PROBED_SHARE
+from pytc_auto.planning.budget import ENOUGH_STEPS, PROBED_SHARE
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
 from pytc_auto.planning.machines import PRESETS
@@ -161,8 +161,20 @@ def decide(
     looked.dataset.save(run.dataset_file)
     fingerprint.save(run.fingerprint_file)
     decided.save(run.plan_file)
-    write_report(looked.measured, decided, looked.remarks, run.report_file)
-    return Planned(run, decided, fingerprint, looked.remarks)
+    told = [*looked.remarks, *_of_steps(decided)]
+    write_report(looked.measured, decided, told, run.report_file)
+    return Planned(run, decided, fingerprint, told)
+
+
+def _of_steps(plan: Plan) -> list[str]:
+    """What is said of a plan whose time is short for this machine."""
+    steps, seconds = plan.sampling.steps + plan.sampling.refit_steps, plan.machine.seconds
+    if seconds is None or steps >= ENOUGH_STEPS or plan.why["sampling"].rule == "by hand":
+        return []
+    return [
+        f"Only {steps} steps fit into {seconds / 60:.0f} minutes here, even of the narrowest network. "
+        f"Expect a first look at the data; a longer --max-time, or a faster machine, gives more."
+    ]
 
 
 @contextmanager

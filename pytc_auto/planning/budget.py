@@ -17,7 +17,8 @@ from pytc_auto.planning.network import Candidate
 from pytc_auto.planning.prediction import choose_window
 from pytc_auto.schema.plan import Folds, Machine, SlabFolds
 
-LEAST_STEPS = 1500
+ENOUGH_STEPS, LEAST_STEPS = 1500, 300
+"""A network becomes narrower for as long as it does not get the first; the narrowest one is content with the second."""
 WANTED_STEPS = {"cpu": 4000, "cuda": 20000}
 UNLIMITED_STEPS = 50000
 UNLIMITED_VALIDATIONS = 20
@@ -158,7 +159,7 @@ def _divided(steps: int, refit_share: float, validations: int, by_hand: ByHand) 
 
 
 def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Budget) -> tuple[Schedule, str]:
-    """The first option that has the wanted steps, else the smallest patch, else a narrower network for it.
+    """The first option that has the wanted steps, else the smallest patch, else a narrower network for it, else fewer steps.
 
     Args:
         options: Candidates of a width, the largest field of view first.
@@ -172,7 +173,7 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
         BudgetError: The narrowest network on the smallest patch does not get its least steps, or does not fit the memory.
     """
     given = budget.by_hand.get("sampling", "steps")
-    wanted, least = given or WANTED_STEPS[budget.machine.device], given or LEAST_STEPS
+    wanted, enough, least = (given or n for n in (WANTED_STEPS[budget.machine.device], ENOUGH_STEPS, LEAST_STEPS))
     limit, last, made = "nothing", None, list(options(width))
     while width >= LEAST_WIDTH:
         for candidate in made:
@@ -184,10 +185,12 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
             if last.suffices(wanted):
                 return last, limit
             limit = "time"
-        if last is not None and last.suffices(least):
+        if last is not None and last.suffices(enough):
             return last, limit
         width = width * 3 // 4 // 4 * 4
         made = list(options(width))[-1:]
+    if last is not None and last.suffices(least):
+        return last, limit
     raise BudgetError(_refusal(last, budget, least))
 
 

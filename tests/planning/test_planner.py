@@ -53,8 +53,17 @@ def test_less_time_takes_the_patch_first_and_the_width_then():
     assert poorest.network.features[0] < 16
 
 
+def test_a_slow_machine_gets_fewer_steps_of_the_narrowest_network_rather_than_no_plan():
+    slow = CPU.replace(seconds_per_step=10 * CPU.seconds_per_step)
+    enough, few = (make_plan(fingerprint(), slow.replace(seconds=s)) for s in (7200, 1200))
+    assert enough.sampling.steps + enough.sampling.refit_steps >= 1500 > few.sampling.steps + few.sampling.refit_steps >= 300
+    assert few.network.features[0] == 8
+    with pytest.raises(BudgetError, match="300 are the least"):
+        make_plan(fingerprint(), slow.replace(seconds=240))
+
+
 def test_too_little_time_is_refused_with_what_is_needed():
-    with pytest.raises(BudgetError, match=r"--max-time 1.0m is too little.*1500 are the least. Give at least \d+m"):
+    with pytest.raises(BudgetError, match=r"--max-time 1.0m is too little.*300 are the least. Give at least \d+m"):
         make_plan(fingerprint(), CPU.replace(seconds=60))
 
 
