@@ -15,7 +15,7 @@ from pytc_auto.data.folds import Region
 from pytc_auto.data.intensity import as_bytes
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
-from pytc_auto.io.entry import open_image, open_labels
+from pytc_auto.io.entry import open_image, open_labels, open_mask
 from pytc_auto.io.scale import at_scale
 from pytc_auto.io.skeletons import Skeletons, open_skeletons
 from pytc_auto.io.volume import Volume, in_memory, read_reflected
@@ -31,7 +31,7 @@ class LabelsInBox:
 
     Attributes:
         labels_zyx: (Z, Y, X), as stored; 0 where there are none.
-        unlabeled_zyx: (Z, Y, X), bool: outside the region or the labels, or in a blank section.
+        unlabeled_zyx: (Z, Y, X), bool: outside the region, the labels or the mask, or in a blank section.
     """
 
     labels_zyx: npt.NDArray[Any]
@@ -50,6 +50,7 @@ class LabelledVolume:
         unlabeled_sections: Sections of the image, on the working grid, whose labels are blank.
         labels_start: Where the labels begin in the image.
         skeletons: In voxels of the image on the working grid; None where there are none, or the plan is not for neurons.
+        mask: Voxels to learn from, of the image's shape; None is all of them.
     """
 
     name: str
@@ -59,8 +60,14 @@ class LabelledVolume:
     unlabeled_sections: tuple[int, ...] = field(default=())
     labels_start: Zyx = (0, 0, 0)
     skeletons: Skeletons | None = None
+    mask: Volume | None = None
 
     def __post_init__(self) -> None:
+        if self.mask is not None and self.mask.shape != self.shape:
+            raise DataError(
+                f"{self.name}: the image has {list(self.shape)} voxels ({self.image.source}), but the mask has "
+                f"{list(self.mask.shape)} ({self.mask.source}). Give a mask of the image's shape."
+            )
         if not self.box.contains(self.labelled):
             raise DataError(
                 f"{self.name}: the image has {list(self.image.shape)} voxels ({self.image.source}), but the labels have "
@@ -106,7 +113,8 @@ class LabelledVolume:
         labels, unlabeled = np.zeros(box.shape, self.labels.dtype), np.ones(box.shape, np.bool_)
         if inside.size:
             index = inside.relative_to(box.start).slices
-            labels[index], unlabeled[index] = self.labels.read(inside.relative_to(self.labels_start)), False
+            labels[index] = self.labels.read(inside.relative_to(self.labels_start))
+            unlabeled[index] = False if self.mask is None else self.mask.read(inside) == 0
         moved = np.moveaxis(unlabeled, self.sections_axis, 0)
         for section in self._blank_in(box):
             moved[section - box.start[self.sections_axis]] = True
@@ -178,15 +186,17 @@ def _open(
     grid = WorkingGrid.of(plan, stored.shape)
     image = grid.image(stored)
     labels, start = _labels_on_grid(open_labels(entry, cache, progress), entry, grid)
+    mask = [grid.mask(open_mask(entry, cache, progress))] if entry.mask else []
     held = []
     used = 0
-    for volume in (image, labels):
+    for volume in (image, labels, *mask):
         held.append(in_memory(volume, memory_bytes - used))
         if held[-1] is not volume:
             used += math.prod(volume.shape) * volume.dtype.itemsize
     axis = cutting_axis(entry.voxel_size_nm)
     sections = grid.sections(entry.unlabeled_sections, axis)
-    return LabelledVolume(entry.name, held[0], held[1], axis, sections, start, _skeletons_on_grid(entry, plan)), used
+    skeletons = _skeletons_on_grid(entry, plan)
+    return LabelledVolume(entry.name, held[0], held[1], axis, sections, start, skeletons, *held[2:]), used
 
 
 def _skeletons_on_grid(entry: VolumeEntry, plan: Plan) -> Skeletons | None:

@@ -40,6 +40,17 @@ def open_labels(entry: VolumeEntry, cache: Path | None = None, progress: Progres
     return _on_grid(readable, entry, entry.labels_scale, "labels")
 
 
+def open_mask(entry: VolumeEntry, cache: Path | None = None, progress: Progress = silent) -> Volume:
+    """Where an entry that has a mask was labelled, on the common grid, from the image's first voxel on.
+
+    Args and errors are those of ``open_image``.
+    """
+    assert entry.mask is not None
+    stored = open_volume(entry.mask, axes=entry.axes)
+    readable = _readable(stored, cache, f"{entry.name}, copy of the mask", progress)
+    return _on_grid(readable, entry, entry.image_scale, "labels")
+
+
 def _readable(stored: Volume, cache: Path | None, what: str, progress: Progress) -> Volume:
     if cache is None:
         return stored

@@ -69,6 +69,7 @@ def load_config(path: Path | str, *, base: Path | str | None = None, pairs: Sequ
     for file in [base, path] if base is not None else [path]:
         _merge(_read(Path(file)), values, (), str(file))
     _merge_pairs(pairs, values)
+    _check_mask(values, str(path))
     return V1Config(values)
 
 
@@ -123,6 +124,17 @@ def _merge_pairs(pairs: Sequence[str], values: dict[str, Any]) -> None:
         if key not in values:
             refuse(f"{key} {text}", "AssertionError", f"Non-existent key: {key}")
         values[key] = _coerced(_literal(text), values[key], key, f"{key} {text}")
+
+
+def _check_mask(values: Mapping[str, Any], where: str) -> None:
+    """What v1 asks of a configuration with masks when it has loaded it."""
+    if values["DATASET.VALID_MASK_NAME"] is None:
+        return
+    if values["DATASET.LABEL_NAME"] is None:
+        refuse(where, "AssertionError", "Using valid mask is only supported when target label is given.")
+    for key in ("AUGMENTOR.ADDITIONAL_TARGETS_NAME", "AUGMENTOR.ADDITIONAL_TARGETS_TYPE"):
+        if values[key] is None:
+            refuse(where, "AssertionError", f"{key} is None, with DATASET.VALID_MASK_NAME")
 
 
 @cache

@@ -56,6 +56,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "decoder": ("MODEL.TARGET_OPT",),
         DATASET_FILE: (
             *("DATASET.IMAGE_NAME", "DATASET.LABEL_NAME", "DATASET.VAL_IMAGE_NAME", "DATASET.VAL_LABEL_NAME"),
+            *("DATASET.VALID_MASK_NAME", "DATASET.VAL_VALID_MASK_NAME"),
             *("DATASET.INPUT_PATH", "DATASET.IS_ABSOLUTE_PATH", "DATASET.LOAD_2D", "DATASET.DO_CHUNK_TITLE"),
         ),
     }
@@ -68,7 +69,6 @@ _RESUMED = "pytc train resumes by itself; --init-from MODEL starts from a model"
 _NOT_OURS = "belongs to a network that is not carried over, or to none at all; it had no effect on those that are"
 _UNETR = "as MONAI's network of this kind has it"
 _LOGGED = "TensorBoard and metrics.csv are written in any case; --logger adds others"
-_MASKS = "masks are not read: give what is outside a label value of its own, and name that in labels.unlabeled"
 _NEVER = "is never skipped"
 _RETURNED = "feature maps are not returned"
 
@@ -116,10 +116,8 @@ GONE: Mapping[str, str] = MappingProxyType(
         "MODEL.RES_BLOCK": _UNETR,
         "MODEL.UNETR_DROPOUT_RATE": _UNETR,
         "DATASET.LABEL_SCALE": "labels are brought to the grid of the image, each voxel from the nearest",
-        "DATASET.VALID_MASK_SCALE": "masks are not read",
+        "DATASET.VALID_MASK_SCALE": "masks are brought to the grid of the image, each voxel from the nearest",
         "DATASET.SCALE_FACTOR": "had no effect in v1.0.0; outputs are on the grid of the input",
-        "DATASET.VALID_MASK_NAME": _MASKS,
-        "DATASET.VAL_VALID_MASK_NAME": _MASKS,
         "DATASET.VAL_PAD_SIZE": "held-out volumes are predicted as any other",
         "DATASET.LABEL_VAST": "labels with several channels are not read; save VAST's ids in one",
         "DATASET.OUTPUT_PATH": "results of training are in the run's folder",

@@ -25,11 +25,13 @@ class Named:
         image: Path, and ``:key`` in an HDF5 file.
         labels: The same; None without.
         held_out: Whether v1 validated on it.
+        mask: The same, of what was labelled; None without.
     """
 
     image: str
     labels: str | None
     held_out: bool
+    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,14 @@ def named_volumes(config: V1Config, folder: Path) -> NamedVolumes:
             text = f"{len(labels)} label volumes do not go with {len(images)} images; v1 itself refuses them. They are left out"
             told.append((f"DATASET.{prefix}LABEL_NAME", text))
             labels = []
-        pairs = zip(images, labels, strict=True) if labels else ((image, None) for image in images)
-        volumes += [Named(image, label, held_out=bool(prefix)) for image, label in pairs]
+        masks = _files(config, f"DATASET.{prefix}VALID_MASK_NAME", folder, told)
+        if masks and len(masks) != len(images):
+            text = f"{len(masks)} masks do not go with {len(images)} images; v1 itself refuses them. They are left out"
+            told.append((f"DATASET.{prefix}VALID_MASK_NAME", text))
+            masks = []
+        none = [None] * len(images)
+        each = zip(images, labels or none, masks or none, strict=True)
+        volumes += [Named(image, label, held_out=bool(prefix), mask=mask) for image, label, mask in each]
     return NamedVolumes(volumes, told)
 
 

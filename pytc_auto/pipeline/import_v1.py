@@ -20,6 +20,7 @@ from pytc_auto.planning.memory import memory_bytes
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
 from pytc_auto.schema.plan import Plan
 
+MOST_ZOOM = 100.0
 MACHINE = "M"
 """What an imported plan says it is made for; v1 did not ask."""
 
@@ -78,7 +79,7 @@ def import_v1(
         machine=PRESETS[MACHINE].replace(precision="fp32"),
         memory=_memory,
         voxel_size_nm=size,
-        folds=folds_of(volumes, triple(loaded["MODEL.INPUT_SIZE"], "MODEL.INPUT_SIZE", str(config)), found.shape),
+        folds=folds_of(volumes, triple(loaded["MODEL.INPUT_SIZE"], "MODEL.INPUT_SIZE", str(config)), _seen(found.shape, loaded)),
     )
     made = translate(loaded, given, str(config))
     if weights is not None:
@@ -113,6 +114,16 @@ def _look(volumes: Sequence[Named]) -> _Looked:
     return _Looked(size, shape)
 
 
+def _seen(shape: Zyx | None, config: V1Config) -> Zyx | None:
+    """A volume's shape on the grid of the training, where the factors are such."""
+    from pytc_auto.io.zoom import zoomed_shape
+
+    factors = config["DATASET.IMAGE_SCALE"] or config["DATASET.DATA_SCALE"]
+    if shape is None or len(factors) != len(shape) or not all(isinstance(f, float) and 0 < f < MOST_ZOOM for f in factors):
+        return shape
+    return zoomed_shape(shape, tuple(factors))
+
+
 def _memory(plan: Plan) -> int:
     return memory_bytes(plan.network, plan.patch, plan.outputs, plan.sampling.batch, precision="fp32")
 
@@ -136,6 +147,7 @@ def _dataset(volumes: Sequence[Named], plan: Plan, config: V1Config) -> Dataset:
                 name=f"{number}_{Path(volume.image.partition(':')[0]).stem}",
                 image=volume.image,
                 labels=volume.labels,
+                mask=volume.mask,
                 voxel_size_nm=plan.voxel_size_nm,
                 axes="zyx",
                 unlabeled_sections=[],

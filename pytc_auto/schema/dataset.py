@@ -63,6 +63,7 @@ class VolumeEntry(Part):
     name: str
     image: str
     labels: str | None
+    mask: str | None = Field(None, description="volume of the image's shape: where it is 0, nobody has labelled")
     voxel_size_nm: VoxelSize = Field(description="of the common grid, z, y, x")
     axes: AxisOrder
     channel: NonNegativeInt | None = Field(None, description="of an image with several")

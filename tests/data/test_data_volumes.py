@@ -161,3 +161,26 @@ def test_image_and_labels_of_two_voxel_sizes_meet_on_the_coarser_grid(tmp_path, 
 def test_a_data_set_without_labels_is_refused(tmp_path, make_plan):
     with pytest.raises(DataError, match="no volume has labels"):
         open_volumes(dataset(tmp_path, write(tmp_path, "bare", SHAPE, labels=None)), make_plan(), memory_bytes=0)
+
+
+def test_what_a_mask_leaves_out_is_unlabeled(tmp_path, make_plan):
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[1:, 3:, 4:9] = 255
+    np.save(tmp_path / "mask.npy", inside)
+    entry = write(tmp_path, "masked", SHAPE, mask=str(tmp_path / "mask.npy"), unlabeled_sections=[2])
+    for memory in (0.0, 1e9):
+        (got,) = open_volumes(dataset(tmp_path, entry), make_plan(), memory_bytes=memory)
+        read = got.read_labels(Box((0, 1, 2), (4, 6, 9)))
+        wanted = inside[:4, 1:6, 2:9] == 0
+        wanted[2] = True
+        np.testing.assert_array_equal(read.unlabeled_zyx, wanted)
+        np.testing.assert_array_equal(read.labels_zyx, ramp(0)[:4, 1:6, 2:9])
+    (coarse,) = open_volumes(dataset(tmp_path, entry), make_plan(working_scale=[1, 2, 1]), memory_bytes=0.0)
+    assert coarse.mask.shape == coarse.shape
+
+
+def test_a_mask_of_another_shape_is_refused(tmp_path, make_plan):
+    np.save(tmp_path / "mask.npy", np.ones((3, 4, 5), np.uint8))
+    entry = write(tmp_path, "odd", SHAPE, mask=str(tmp_path / "mask.npy"))
+    with pytest.raises(DataError, match=r"odd: the image has .* but the mask has \[3, 4, 5\]"):
+        open_volumes(dataset(tmp_path, entry), make_plan(), memory_bytes=0.0)

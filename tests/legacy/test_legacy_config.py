@@ -122,3 +122,19 @@ def test_a_copy_with_other_values():
     changed = config.replace({"MODEL.NORM_MODE": "gn"})
     assert changed.changed == ["MODEL.NORM_MODE"]
     assert config.changed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("DATASET: {VALID_MASK_NAME: m.h5}", "Using valid mask is only supported when target label is given."),
+        (
+            "DATASET: {VALID_MASK_NAME: m.h5, LABEL_NAME: l.h5}\nAUGMENTOR: {ADDITIONAL_TARGETS_NAME: null}",
+            "AUGMENTOR.ADDITIONAL_TARGETS_NAME is None",
+        ),
+    ],
+)
+def test_masks_need_labels_that_are_varied_with_them(tmp_path, text, reason):
+    with pytest.raises(PlanError, match="itself cannot use it") as caught:
+        load_config(write(tmp_path, text))
+    assert reason in str(caught.value)

@@ -161,3 +161,15 @@ def test_a_single_volume_is_divided_along_its_longest_axis():
     slab = folds_of(volumes, (9, 65, 65), (200, 90, 80))
     assert (slab["axis"], slab["guard"]) == ("z", 4)
     assert folds_of(volumes, (9, 65, 65), (20, 90, 90))["guard"] == 11
+
+
+def test_masks_go_with_their_images(tmp_path):
+    touch(*(tmp_path / "data" / f"{name}.tif" for name in ("a", "b", "la", "lb", "ma", "mb", "v", "lv", "mv")))
+    names = {"IMAGE_NAME": "a.tif@b.tif", "LABEL_NAME": "la.tif@lb.tif", "VALID_MASK_NAME": ["ma.tif", "mb.tif"]}
+    found = named(tmp_path, **names, VAL_IMAGE_NAME="v.tif", VAL_LABEL_NAME="lv.tif", VAL_VALID_MASK_NAME="mv.tif")
+    data = tmp_path / "data"
+    assert [volume.mask for volume in found.volumes] == [str(data / f"m{name}.tif") for name in "abv"]
+    assert found.told == []
+    odd = named(tmp_path, **{**names, "VALID_MASK_NAME": "ma.tif"})
+    assert [volume.mask for volume in odd.volumes] == [None, None]
+    assert odd.told == [("DATASET.VALID_MASK_NAME", "1 masks do not go with 2 images; v1 itself refuses them. They are left out")]

@@ -220,3 +220,22 @@ def test_names_of_the_package():
     assert pytc_auto.ConnectomicsModule.__name__ == "ConnectomicsModule"
     assert pytc_auto.ConnectomicsDataModule.__name__ == "ConnectomicsDataModule"
     assert pytc_auto.import_v1 is import_v1
+
+
+def test_what_a_mask_leaves_out_is_not_learned(old):
+    inside = np.zeros((12, 30, 34), np.uint8)
+    inside[:, 5:, 3:] = 1
+    tifffile.imwrite("data/mask.tif", inside)
+    made = import_v1("config.yaml", ["DATASET.VALID_MASK_NAME", "mask.tif"], out="runs/masked", voxel_size_nm=(30.0, 8.0, 8.0))
+    assert "DATASET.VALID_MASK_NAME" not in {row.key for row in made.rows}
+    entry = Dataset.load(made.run.dataset_file).volumes[0]
+    assert entry.mask == str(old / "data" / "mask.tif")
+    assert train(made.run.plan_file).run.model.is_dir()
+
+
+def test_the_slabs_of_a_zoomed_volume_are_told_in_its_voxels(old):
+    plain, zoomed = (
+        import_v1("config.yaml", ["MODEL.INPUT_SIZE", "[5, 33, 33]", *pairs], out=f"runs/{len(pairs)}").plan.folds
+        for pairs in ([], ["DATASET.DATA_SCALE", "[1.0, 1.0, 3.0]"])
+    )
+    assert (plain.axis, plain.guard, zoomed.axis, zoomed.guard) == ("x", 4, "x", 12)
