@@ -75,6 +75,8 @@ def _mutex(block: Block, plan: Plan, grid: Grid) -> Iterator[tuple[dict[str, flo
 
 def _beyond(segments_zyx: Ids, block: Block) -> tuple[Ids, ...]:
     """The segments of the core where they go on behind it, on each axis, with the ids that they have in the core."""
+    if block.core.stop == segments_zyx.shape:
+        return ()
     _, names = cropped(segments_zyx[block.core.slices] * block.predicted_zyx, Box.of_shape(block.core.shape))
     number = np.zeros(int(segments_zyx.max(initial=0)) + 1, np.uint32)
     number[names] = np.arange(len(names))
@@ -96,12 +98,12 @@ def _foregrounds(
 ) -> Iterator[tuple[dict[str, float], Regions]]:
     """For each foreground threshold the regions; the ids are the same array. The values are the numbers of the seeds."""
     predicted = block.predicted_zyx
-    ids, before = cropped(core_zyx * predicted, Box.of_shape(block.core.shape))
+    ids, before = cropped(core_zyx if predicted.all() else core_zyx * predicted, Box.of_shape(block.core.shape))
     values = np.zeros(len(before), np.int64) if seeds is None else np.where(before > 0, seeds[before], 0)
-    inside = near.inside()[block.core.slices]
+    faces = Faces(near.axes, near.affinities_kzyx[(slice(None), *block.core.slices)])
     for least in grid["foreground_threshold"]:
-        kept = predicted if least <= 0 else predicted & (inside >= least)
-        yield {"foreground_threshold": least}, Regions(ids, kept, values)
+        kept = None if least <= 0 else near.inside()[block.core.slices] >= least
+        yield {"foreground_threshold": least}, Regions(ids, kept, values, faces=faces)
 
 
 def _faces(core_czyx: Stored, plan: Plan, _: Parameters) -> Faces:

@@ -2,14 +2,14 @@
 
 FOLDER/ids          uint32 array (Z, Y, X): the regions of each block from 1 on
 FOLDER/kept         bool array (Z, Y, X): where the segmentation is not 0
-FOLDER/blocks/*     sizes and values of the regions of each block
+FOLDER/blocks/*     sizes and values of the regions of each block, and the borders between them
 FOLDER/numbers.npz  of all blocks: how many regions come before each, sizes and values
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.decoding.kind import Bool, Regions
-from pytc_auto.decoding.regions import Index
+from pytc_auto.decoding.kind import Bool, Regions, kept_ids
+from pytc_auto.decoding.regions import Index, region_sizes
 from pytc_auto.files import whole
 from pytc_auto.geometry import AXES, Box, Zyx, blocks, zyx
 
@@ -60,16 +60,17 @@ class RegionFiles:
                     compressors=zarr.codecs.ZstdCodec(level=1),
                 )
 
-    def write(self, box: Box, regions: Regions | None) -> None:
-        """Store a block; None: it has no region."""
+    def write(self, box: Box, regions: Regions | None, borders: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Store a block, with the borders between its regions; None: it has no region."""
         if regions is None:
-            save(self._of(box), {"sizes": np.zeros(1, np.int64), "values": np.zeros(1, np.int64)})
+            save(self._of(box), {"sizes": np.zeros(1, np.int64), "values": np.zeros(1, np.int64), **borders})
             return
         self._array("ids", "r+")[box.slices] = regions.ids_zyx
-        self._array("kept", "r+")[box.slices] = regions.kept_zyx
-        sizes = np.bincount((regions.ids_zyx * regions.kept_zyx).reshape(-1), minlength=len(regions.values))
+        if regions.kept_zyx is not None:
+            self._array("kept", "r+")[box.slices] = regions.kept_zyx
+        sizes = region_sizes(kept_ids(regions), len(regions.values) - 1)
         beyond = {f"beyond_{axis}": ids for axis, ids in zip(AXES, regions.beyond, strict=False)}
-        save(self._of(box), {"sizes": sizes, "values": regions.values, **beyond})
+        save(self._of(box), {"sizes": sizes, "values": regions.values, **beyond, **borders})
 
     def number(self) -> None:
         """Note how many regions come before each block, once all are stored."""
@@ -77,6 +78,12 @@ class RegionFiles:
         counts = [len(each["values"]) - 1 for each in found]
         numbers = {name: np.concatenate([[0], *(each[name][1:] for each in found)]) for name in ("sizes", "values")}
         save(self.folder / "numbers.npz", {**numbers, "before": np.cumsum([0, *counts])})
+
+    def borders(self, names: Sequence[str]) -> Iterator[dict[str, npt.NDArray[Any]]]:
+        """The borders within each block, those arrays that end in ``pairs`` in numbers of the whole volume."""
+        for box, before in zip(self.boxes, self.before.tolist(), strict=False):
+            found = load(self._of(box), *names)
+            yield {name: array + before if name.endswith("pairs") else array for name, array in found.items()}
 
     @cached_property
     def before(self) -> Index:
@@ -164,7 +171,7 @@ def load(path: Path, *names: str) -> dict[str, npt.NDArray[Any]]:
         return {name: file[name] for name in names or file.files}
 
 
-def joined_files(paths: Sequence[Path]) -> dict[str, npt.NDArray[Any]]:
+def joined(found: Iterable[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
     """The arrays of several files, one after the other."""
-    found = [load(path) for path in paths]
-    return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    every = list(found)
+    return {name: np.concatenate([each[name] for each in every]) for name in every[0]}

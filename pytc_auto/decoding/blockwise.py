@@ -1,6 +1,7 @@
 """Volumes of any size: regions and borders block by block, one graph, and one lookup table for all blocks.
 
-    predictions ─ RegionTask ─► regions ─ BorderTask ─► borders of each block ─ graph ─► lookup ─ PaintTask ─► labels
+    predictions ─ RegionTask ─► regions, borders in blocks ─ FaceTask ─► borders between blocks
+                                                          ─ graph ─► lookup ─ PaintTask ─► labels
 
 A task reads from the disk and writes its own block; blocks may be done in any order and in several processes, but one stage
 after the other. What is between the stages is as large as the graph. A volume of one block is decoded as in memory.
@@ -9,7 +10,7 @@ after the other. What is between the stages is as large as the graph. A volume o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.decoding.agglomerate import Merges
-from pytc_auto.decoding.block_files import RegionFiles, file_name, joined_files, load, save
+from pytc_auto.decoding.block_files import RegionFiles, file_name, joined, load, save
 from pytc_auto.decoding.decode import KINDS
-from pytc_auto.decoding.kind import Array, Block, Faces, Kind, Regions, Stored, VolumeGraph, cropped
+from pytc_auto.decoding.kind import Array, Block, Faces, Kind, Regions, Stored, VolumeGraph, cropped, inner_graph, kept_ids
 from pytc_auto.decoding.mutex import same_segments
 from pytc_auto.decoding.regions import Index, RegionGraph, grouped, region_graph
 from pytc_auto.geometry import Box, Zyx, zyx
@@ -103,12 +104,12 @@ class SeedTask:
         assert seeds is not None
         mask = seeds(self.decoding.read(box), self.decoding.plan, self.decoding.early)
         ids = cc3d.connected_components(mask, connectivity=6, out_dtype=np.uint32)
-        self.decoding.seeds.write(box, Regions(ids, ids > 0, np.zeros(int(ids.max(initial=0)) + 1, np.int64)))
+        self.decoding.seeds.write(box, Regions(ids, None, np.zeros(int(ids.max(initial=0)) + 1, np.int64)), _NO_BORDERS)
 
 
 @dataclass(frozen=True)
 class RegionTask:
-    """The regions of each block."""
+    """The regions of each block, and the borders between them."""
 
     decoding: Decoding
 
@@ -121,7 +122,7 @@ class RegionTask:
         if block.predicted_zyx.any():
             grid = {name: [value] for name, value in decoding.early.items()}
             _, found = next(decoding.kind.regions(block, decoding.plan, grid))
-        decoding.regions.write(box, found)
+        decoding.regions.write(box, found, _NO_BORDERS if found is None else _within(decoding.kind, found))
 
     def _seeds(self, around: Box) -> Index | None:
         """Numbers of seeds in the whole volume."""
@@ -134,9 +135,19 @@ class RegionTask:
         return load(self.decoding.seeds.folder / "lookup.npz")["lookup"]
 
 
+def _within(kind: Kind, regions: Regions) -> dict[str, npt.NDArray[Any]]:
+    """The borders between the regions of a block, with their numbers in it."""
+    kept_zyx = kept_ids(regions)
+    whole = kept = inner_graph(kind, regions, regions.ids_zyx)
+    if kept_zyx is not regions.ids_zyx:
+        kept = inner_graph(kind, regions, kept_zyx)
+    names = np.arange(len(regions.values))
+    return _named("whole", whole, names) | _named("kept", kept, names)
+
+
 @dataclass(frozen=True)
-class BorderTask:
-    """What lies between the regions of each block, and between them and those of the blocks before.
+class FaceTask:
+    """What lies between the regions of each block and those of the blocks before.
 
     Attributes:
         decoding: Of the volume.
@@ -150,20 +161,9 @@ class BorderTask:
 
     def __call__(self, box: Box) -> None:
         """One block."""
-        found = [self._borders(part, axes) for part, axes in self._parts(box)]
-        joined = {name: np.concatenate([nothing, *(each[name] for each in found)]) for name, nothing in _NO_EDGES.items()}
+        borders = joined([_NO_BORDERS, *(self._borders(box, axis) for axis in range(3) if box.start[axis] > 0)])
         same = np.empty((0, 2), np.int64) if self.of_seeds else self._same(box)
-        save(self.folder / f"{file_name(box)}.npz", {**joined, "same": same})
-
-    def _parts(self, box: Box) -> Iterator[tuple[Box, tuple[int, ...]]]:
-        """The block; or where borders within do not matter, its first plane on each axis that has a block before."""
-        if self.decoding.kind.within and not self.of_seeds:
-            yield box, (0, 1, 2)
-            return
-        for axis in range(3):
-            if box.start[axis] > 0:
-                stop = zyx([box.start[axis] + 1 if i == axis else n for i, n in enumerate(box.stop)])
-                yield Box(box.start, stop), (axis,)
+        save(self.folder / f"{file_name(box)}.npz", {**borders, "same": same})
 
     def _same(self, box: Box) -> Index:
         """Regions of the blocks before that are one with a region of this block, (M, 2)."""
@@ -179,15 +179,16 @@ class BorderTask:
                 pairs.append(np.stack([names[first], own[second]], 1))
         return np.concatenate(pairs)
 
-    def _borders(self, box: Box, axes: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
-        """Pairs of numbers of the whole volume, with their faces."""
+    def _borders(self, box: Box, axis: int) -> dict[str, npt.NDArray[Any]]:
+        """Pairs of numbers of the whole volume, with their faces between a block and the one before it on an axis."""
         decoding = self.decoding
         regions, faces = decoding.seeds if self.of_seeds else decoding.regions, Faces()
+        first = Box(box.start, zyx([box.start[axis] + 1 if i == axis else n for i, n in enumerate(box.stop)]))
         if not self.of_seeds:
-            faces = decoding.kind.faces(decoding.read(box), decoding.plan, decoding.early)
-        across = [axis for axis in axes if axis in faces.axes]
-        before = zyx([int(box.start[axis] > 0 and axis in axes) for axis in range(3)])
-        seen = Box(zyx([a - n for a, n in zip(box.start, before, strict=True)]), box.stop)
+            faces = decoding.kind.faces(decoding.read(first), decoding.plan, decoding.early)
+        across = [axis] if axis in faces.axes else []
+        before = zyx([int(i == axis) for i in range(3)])
+        seen = Box(zyx([a - n for a, n in zip(box.start, before, strict=True)]), first.stop)
         local, names = cropped(regions.read(seen), Box.of_shape(seen.shape))
         whole = kept = region_graph(local, across, faces.affinities_kzyx, before=before)
         mask = regions.read_kept(seen)
@@ -198,7 +199,7 @@ class BorderTask:
 
 _GRAPHS = ("whole", "kept")
 _EDGES = ("pairs", "contacts", "affinities")
-_NO_EDGES = {f"{kind}_{name}": np.empty((0, 2) if name == "pairs" else 0, np.int64) for kind in _GRAPHS for name in _EDGES}
+_NO_BORDERS = {f"{kind}_{name}": np.empty((0, 2) if name == "pairs" else 0, np.int64) for kind in _GRAPHS for name in _EDGES}
 
 
 def _named(kind: str, graph: RegionGraph, names: Index) -> dict[str, npt.NDArray[Any]]:
@@ -256,8 +257,10 @@ def make_graph(decoding: Decoding, run: Run) -> None:
     regions.create()
     run(RegionTask(decoding), regions.boxes, "fragments")
     regions.number()
-    run(BorderTask(decoding, borders), regions.boxes, "edges")
-    _write_graph(decoding, joined_files([borders / f"{file_name(box)}.npz" for box in regions.boxes]))
+    run(FaceTask(decoding, borders), regions.boxes, "edges")
+    between = joined(load(borders / f"{file_name(box)}.npz") for box in regions.boxes)
+    same = between.pop("same")
+    _write_graph(decoding, joined([between, *regions.borders(list(_NO_BORDERS))]) | {"same": same})
     for unneeded in (borders, regions.folder / "blocks", decoding.seeds.folder):
         shutil.rmtree(unneeded, ignore_errors=True)
 
@@ -268,9 +271,9 @@ def _make_seeds(decoding: Decoding, run: Run) -> None:
     seeds.create()
     run(SeedTask(decoding), seeds.boxes, "seeds")
     seeds.number()
-    run(BorderTask(decoding, borders, of_seeds=True), seeds.boxes, "seed edges")
-    edges = joined_files([borders / f"{file_name(box)}.npz" for box in seeds.boxes])
-    save(seeds.folder / "lookup.npz", {"lookup": grouped(edges["whole_pairs"], len(seeds.sizes))})
+    run(FaceTask(decoding, borders, of_seeds=True), seeds.boxes, "seed edges")
+    pairs = joined(load(borders / f"{file_name(box)}.npz", "whole_pairs") for box in seeds.boxes)["whole_pairs"]
+    save(seeds.folder / "lookup.npz", {"lookup": grouped(pairs, len(seeds.sizes))})
 
 
 def _write_graph(decoding: Decoding, edges: dict[str, npt.NDArray[Any]]) -> None:

@@ -11,9 +11,8 @@ import numpy as np
 from pytc_auto.decoding.affinity_kinds import AGGLOMERATE, MUTEX
 from pytc_auto.decoding.argmax import ARGMAX
 from pytc_auto.decoding.components import COMPONENTS
-from pytc_auto.decoding.kind import Array, Block, Faces, Grid, Kind, Regions, Stored, VolumeGraph
+from pytc_auto.decoding.kind import Array, Block, Grid, Kind, Regions, Stored, VolumeGraph, inner_graph, kept_ids
 from pytc_auto.decoding.polarity import POLARITY
-from pytc_auto.decoding.regions import RegionGraph, region_graph
 from pytc_auto.decoding.seeded import SEEDED
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Box
@@ -93,8 +92,12 @@ def refuse_unknown(given: Mapping[str, object], known: Mapping[str, object], whe
 
 def painted(regions: Regions, lookup: Array) -> Array:
     """The segmentation of a block."""
-    painted_zyx = lookup[regions.ids_zyx]
-    painted_zyx[~regions.kept_zyx] = 0
+    if lookup.dtype == regions.ids_zyx.dtype and np.array_equal(lookup, np.arange(len(lookup))):
+        painted_zyx = regions.ids_zyx.copy()
+    else:
+        painted_zyx = np.take(lookup, regions.ids_zyx)
+    if regions.kept_zyx is not None:
+        painted_zyx[~regions.kept_zyx] = 0
     return painted_zyx
 
 
@@ -106,31 +109,25 @@ def _decoded(kind: Kind, stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterato
     before: Regions | None = None
     whole: VolumeGraph | None = None
     for parameters, regions in kind.regions(block, plan, early):
-        faces = kind.faces(stored_czyx, plan, parameters)
         if whole is None or before is None or regions.ids_zyx is not before.ids_zyx:
-            whole = _volume_graph(kind, regions, faces)
+            whole = _volume_graph(kind, regions)
         before = regions
-        graph = _of_kept(kind, whole, regions, faces)
+        graph = _of_kept(kind, whole, regions)
         fixed = {name: [value] for name, value in parameters.items()}
         for rest, lookup in kind.segments(graph, plan, {**fixed, **late}):
             yield {**parameters, **rest}, painted(regions, lookup)
 
 
-def _volume_graph(kind: Kind, regions: Regions, faces: Faces) -> VolumeGraph:
+def _volume_graph(kind: Kind, regions: Regions) -> VolumeGraph:
     """The graph of all voxels of regions of one block."""
-    graph = _graph(kind, regions.ids_zyx, faces, len(regions.values) - 1)
+    graph = inner_graph(kind, regions, regions.ids_zyx)
     nowhere = np.zeros(len(graph.pairs), np.bool_)
     return VolumeGraph(graph, graph, regions.values, nowhere, kind.merges(graph, regions.values) if kind.merges else None)
 
 
-def _of_kept(kind: Kind, graph: VolumeGraph, regions: Regions, faces: Faces) -> VolumeGraph:
+def _of_kept(kind: Kind, graph: VolumeGraph, regions: Regions) -> VolumeGraph:
     """The same, with the graph of the voxels that are kept."""
-    if (regions.kept_zyx | (regions.ids_zyx == 0)).all():
+    kept_zyx = kept_ids(regions)
+    if kept_zyx is regions.ids_zyx:
         return graph
-    kept = _graph(kind, regions.ids_zyx * regions.kept_zyx, faces, len(regions.values) - 1)
-    return VolumeGraph(graph.whole, kept, regions.values, graph.crossing, graph.merges)
-
-
-def _graph(kind: Kind, ids_zyx: Array, faces: Faces, highest: int) -> RegionGraph:
-    axes = faces.axes if kind.within else ()
-    return region_graph(ids_zyx, axes, faces.affinities_kzyx, highest=highest)
+    return VolumeGraph(graph.whole, inner_graph(kind, regions, kept_zyx), regions.values, graph.crossing, graph.merges)

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.decoding.agglomerate import Merges
-from pytc_auto.decoding.regions import Index, RegionGraph
+from pytc_auto.decoding.regions import Index, RegionGraph, region_graph
 from pytc_auto.decoding.watershed import interior
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import AXES, Box, Zyx
-from pytc_auto.io.predictions import channel_slices, probabilities
+from pytc_auto.io.predictions import channel_slices, is_predicted, probabilities
 from pytc_auto.schema.heads import AffinityHead
 from pytc_auto.schema.plan import Plan
 
@@ -56,31 +56,12 @@ class Block:
     @property
     def predicted_zyx(self) -> Bool:
         """Where in the core anything was predicted."""
-        predicted: Bool = (self.stored_czyx[(slice(None), *self.core.slices)] != 0).any(axis=0)
-        return predicted
+        return is_predicted(self.stored_czyx[(slice(None), *self.core.slices)])
 
     def number(self, voxels: Index) -> Index:
         """Numbers from 1 of voxels of ``stored_czyx``, (N, 3), in the whole volume."""
         extent = self.extent or self.stored_czyx.shape[1:]
         return np.ravel_multi_index((voxels + np.array(self.start)).T, extent).astype(np.int64) + 1
-
-
-@dataclass(frozen=True, eq=False)
-class Regions:
-    """The regions of a block.
-
-    Attributes:
-        ids_zyx: 1 … N, (Z, Y, X) of the block; 0 is background.
-        kept_zyx: The segmentation is 0 where it is false; regions link through such voxels, too, but have no size there.
-        values: (N + 1,) what the decoder wants to know of each region later, such as its seed.
-        beyond: The same regions in the halo behind the block on z, y and x, as far as the decoder compares them with those
-            that the next block has there; else empty.
-    """
-
-    ids_zyx: Ids
-    kept_zyx: Bool
-    values: Index
-    beyond: tuple[Ids, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +75,27 @@ class Faces:
 
     axes: Sequence[int] = (0, 1, 2)
     affinities_kzyx: Float32 | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The regions of a block.
+
+    Attributes:
+        ids_zyx: 1 … N, (Z, Y, X) of the block; 0 is background.
+        kept_zyx: The segmentation is 0 where it is false; regions link through such voxels, too, but have no size there.
+            None: all is kept.
+        values: (N + 1,) what the decoder wants to know of each region later, such as its seed.
+        beyond: The same regions in the halo behind the block on z, y and x, as far as the decoder compares them with those
+            that the next block has there; else empty.
+        faces: What the faces in the block are worth, if borders within a block matter.
+    """
+
+    ids_zyx: Ids
+    kept_zyx: Bool | None
+    values: Index
+    beyond: tuple[Ids, ...] = ()
+    faces: Faces = Faces()
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +129,7 @@ class Kind:
         block: Voxels of a block, in whole chunks.
         halo: Voxels around a block that its regions depend on.
         regions: Yields the regions of a block for each combination of the other parameters.
-        faces: What the faces in the core of a block are worth.
+        faces: What the faces in a part of the volume are worth.
         segments: Yields what each region becomes, 0 for background, for each combination of all parameters.
         within: Whether borders within a block matter; those to other blocks always do.
         merges: Agglomerates the graph, with the values of its regions, whatever the parameters; None: nothing is agglomerated.
@@ -228,3 +230,16 @@ def cropped(ids_zyx: Array, core: Box) -> tuple[Ids, Array]:
     before = np.zeros(len(known) + (0 not in known), ids_zyx.dtype)
     before[list(known.values())] = list(known)
     return number.astype(np.uint32, copy=False), before
+
+
+def kept_ids(regions: Regions) -> Ids:
+    """The ids where the segmentation is kept, 0 elsewhere; the same array where all is kept."""
+    if regions.kept_zyx is None or (regions.kept_zyx | (regions.ids_zyx == 0)).all():
+        return regions.ids_zyx
+    return regions.ids_zyx * regions.kept_zyx
+
+
+def inner_graph(kind: Kind, regions: Regions, ids_zyx: Ids) -> RegionGraph:
+    """The graph of one block: of ``regions.ids_zyx``, or of those that are kept; without borders where they do not matter."""
+    axes = regions.faces.axes if kind.within else ()
+    return region_graph(ids_zyx, axes, regions.faces.affinities_kzyx, highest=len(regions.values) - 1)

@@ -63,14 +63,13 @@ def _grown(
     segments_zyx: npt.NDArray[np.uint64], inside_zyx: npt.NDArray[np.float32], axes: Sequence[int]
 ) -> npt.NDArray[np.uint32]:
     """Specks are given up, and the others grow over them; only what lies beside specks is flooded."""
-    import fastremap
     from scipy import ndimage
     from skimage.segmentation import watershed
 
-    dense, _ = fastremap.renumber(segments_zyx, in_place=False)
-    keep = np.bincount(dense.reshape(-1)) >= LEAST_VOXELS
+    segments = segments_zyx.view(np.int64)  # the number of one of its voxels
+    keep = np.bincount(segments.reshape(-1)) >= LEAST_VOXELS
     keep[0] = False
-    seeds = (np.cumsum(keep) * keep).astype(np.int32)[dense]
+    seeds = np.take((np.cumsum(keep) * keep).astype(np.int32), segments)
     across = neighbors(axes, 1)
     beside = ndimage.binary_dilation(seeds == 0, across)
     return np.where(beside, watershed(-inside_zyx, seeds * beside, connectivity=across, mask=beside), seeds).astype(np.uint32)

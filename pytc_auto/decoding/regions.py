@@ -60,26 +60,42 @@ def region_graph(
             them count, their voxels and the faces between these do not. The affinities are those of the block alone.
     """
     block = tuple(slice(n, None) for n in before)
-    sizes = np.bincount(regions_zyx[block].reshape(-1), minlength=max(highest, int(regions_zyx.max(initial=0))) + 1)
+    sizes = region_sizes(regions_zyx[block], max(highest, int(regions_zyx.max(initial=0))))
     pairs, values = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
     for axis in axes:
         lower, upper = _neighbors(regions_zyx, axis, before)
-        border = (lower != upper) & (lower > 0) & (upper > 0)
-        pairs.append(np.sort(np.stack([lower[border], upper[border]], 1).astype(np.int64), axis=1))
+        border = np.nonzero((lower != upper) & (lower > 0) & (upper > 0))
+        one, other = lower[border], upper[border]
+        pairs.append(np.stack([np.minimum(one, other), np.maximum(one, other)], 1).astype(np.int64))
         if affinities_kzyx is None:
-            values.append(np.ones(len(pairs[-1]), np.float32))
+            values.append(np.ones(len(one), np.float32))
         else:
-            values.append(np.moveaxis(affinities_kzyx[axis], axis, 0)[1 - before[axis] :][border])
+            values.append(affinities_kzyx[axis][_from(axis, 1 - before[axis])][border])
     affinity = np.concatenate(values)
     edges = _summed(np.concatenate(pairs), len(sizes), [np.ones(len(affinity)), affinity])
-    return RegionGraph(sizes.astype(np.int64), edges[0], edges[1], edges[2])
+    return RegionGraph(sizes, edges[0], edges[1], edges[2])
+
+
+def region_sizes(regions_zyx: npt.NDArray[Any], highest: int) -> Index:
+    """(highest + 1,) voxels of each region: of each run of equal ids in a section its length."""
+    ids, lengths = [np.empty(0, regions_zyx.dtype)], [np.empty(0, np.int64)]
+    for regions_yx in regions_zyx:
+        flat = regions_yx.reshape(-1)
+        last = np.append(np.flatnonzero(flat[1:] != flat[:-1]), len(flat) - 1)
+        ids.append(flat[last])
+        lengths.append(np.diff(last, prepend=-1))
+    return np.bincount(np.concatenate(ids), np.concatenate(lengths), highest + 1).astype(np.int64)
 
 
 def _neighbors(regions_zyx: npt.NDArray[Any], axis: int, before: Zyx) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The regions on both sides of every face across an axis, the axis first; the second lie in the block."""
-    inner = tuple(slice(None if i == axis else n, None) for i, n in enumerate(before))
-    moved = np.moveaxis(regions_zyx[inner], axis, 0)
-    return moved[:-1], moved[1:]
+    """The regions on both sides of every face across an axis; the second lie in the block."""
+    inner = regions_zyx[tuple(slice(None if i == axis else n, None) for i, n in enumerate(before))]
+    return inner[(*_from(axis, 0)[:axis], slice(None, -1))], inner[_from(axis, 1)]
+
+
+def _from(axis: int, start: int) -> tuple[slice, ...]:
+    """An array from some index on an axis on."""
+    return (*[slice(None)] * axis, slice(start, None))
 
 
 def grouped(pairs: Index, count: int) -> Index:
@@ -163,11 +179,10 @@ def _roots(pairs: Index, sizes: Index) -> Index:
 
 def _summed(pairs: Index, count: int, values: Sequence[npt.NDArray[Any]]) -> tuple[Index, Float64, Float64]:
     """Distinct pairs, sorted, and each of the two values added up over them."""
-    keys = pairs[:, 0] * count + pairs[:, 1]
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    if not len(starts):
-        return np.empty((0, 2), np.int64), np.empty(0), np.empty(0)
-    first, second = (np.add.reduceat(v[order].astype(np.float64), starts) for v in values)
-    return np.stack([keys[starts] // count, keys[starts] % count], 1), first, second
+    from scipy.sparse import coo_array
+
+    both = values[0] + 1j * values[1]
+    table = coo_array((both, (pairs[:, 0], pairs[:, 1])), shape=(count, count)).tocsr()
+    table.sum_duplicates()
+    lower = np.repeat(np.arange(count), np.diff(table.indptr))
+    return np.stack([lower, table.indices], 1).astype(np.int64, copy=False), table.data.real.copy(), table.data.imag.copy()

@@ -25,7 +25,7 @@ from pytc_auto.decoding.kind import (
 )
 from pytc_auto.decoding.regions import Index, RegionGraph, absorb_small, numbered, same_seed
 from pytc_auto.geometry import Box, Zyx
-from pytc_auto.io.predictions import channel_slices, probabilities
+from pytc_auto.io.predictions import channel_slices, is_predicted, probabilities
 from pytc_auto.schema.heads import DistanceHead
 from pytc_auto.schema.plan import Plan
 
@@ -74,7 +74,7 @@ def _seeds(stored_czyx: Stored, plan: Plan, parameters: Parameters) -> Bool:
     """Where seeds are; none where nothing was predicted."""
     _, core, distance = _maps(stored_czyx, plan)
     thresholds = {name: parameters[name] for name in ("seed_threshold", "distance_threshold")}
-    return seed_mask(core, distance, **thresholds) & np.any(stored_czyx != 0, axis=0)
+    return seed_mask(core, distance, **thresholds) & is_predicted(stored_czyx)
 
 
 def _regions(block: Block, plan: Plan, grid: Grid) -> Iterator[tuple[dict[str, float], Regions]]:
@@ -82,7 +82,7 @@ def _regions(block: Block, plan: Plan, grid: Grid) -> Iterator[tuple[dict[str, f
     import cc3d
 
     foreground, core, distance = _maps(block.stored_czyx, plan)
-    predicted = np.any(block.stored_czyx != 0, axis=0)
+    predicted = is_predicted(block.stored_czyx)
     for values in itertools.product(*(grid[name] for name in EARLY)):
         given = dict(zip(EARLY, values, strict=True))
         seeds = block.seeds_zyx
@@ -95,7 +95,7 @@ def _regions(block: Block, plan: Plan, grid: Grid) -> Iterator[tuple[dict[str, f
         rest = cc3d.connected_components(covered[block.core.slices] & (ids == 0), connectivity=6, out_dtype=np.uint32)
         ids += np.where(rest > 0, rest + np.uint32(len(names) - 1), np.uint32(0))
         found = np.concatenate([before[names].astype(np.int64), np.zeros(int(rest.max(initial=0)), np.int64)])
-        yield given, Regions(ids, ids > 0, found)
+        yield given, Regions(ids, None, found)
 
 
 def _segments(graph: VolumeGraph, _: Plan, grid: Grid) -> Iterator[tuple[dict[str, float], Array]]:

@@ -101,7 +101,7 @@ def fragments_from_affinities(
     peaks = (landscape == ndimage.maximum_filter(landscape, size)) & (landscape > LEAST_SEED)
     seeds, count = ndimage.label(peaks, neighbors(axes, 3))
     found: npt.NDArray[Any] = watershed(-inside, seeds, connectivity=neighbors(axes, 1))
-    return Fragments(found.astype(np.uint32), _first_voxels(seeds, count))
+    return Fragments(found.astype(np.uint32, copy=False), _first_voxels(seeds, count))
 
 
 def _first_voxels(seeds_zyx: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:

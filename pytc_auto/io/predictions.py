@@ -78,8 +78,21 @@ def probabilities(stored_czyx: UInt8, heads: Sequence[Head], logit_scale: float 
     """
     read = np.empty(stored_czyx.shape, np.float32)
     for head, channels in _parts(heads, len(stored_czyx)):
-        np.take(_table(head, logit_scale), stored_czyx[channels], out=read[channels])
+        table = _table(head, logit_scale)
+        for stored_zyx, read_zyx in zip(stored_czyx[channels], read[channels], strict=True):
+            for stored_yx, read_yx in zip(stored_zyx, read_zyx, strict=True):  # a section's indices stay in the cache
+                np.take(table, stored_yx, out=read_yx, mode="clip")
     return read
+
+
+def is_predicted(stored_czyx: UInt8) -> npt.NDArray[np.bool_]:
+    """Where anything was predicted, (Z, Y, X): not all channels are 0."""
+    seen_zyx: npt.NDArray[np.bool_] = stored_czyx[0] != 0
+    for channel_zyx in stored_czyx[1:]:
+        if seen_zyx.all():
+            break
+        seen_zyx |= channel_zyx != 0
+    return seen_zyx
 
 
 def mean_stored(stored: Sequence[UInt8], heads: Sequence[Head]) -> UInt8:

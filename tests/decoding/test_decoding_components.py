@@ -6,9 +6,10 @@ from samples import FOREGROUND, small_plan
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pytc_auto.decoding.components import linked_components, touched
+from pytc_auto.decoding.components import linked_components, voxel_graph
 from pytc_auto.decoding.decode import candidates, decode
 from pytc_auto.errors import PlanError
+from pytc_auto.geometry import Box
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
 
@@ -90,12 +91,30 @@ def by_hand(links):
     return group.reshape(shape), ~alone.reshape(shape)
 
 
-@pytest.mark.parametrize("shape", [(5, 6, 7), (7, 3, 4), (1, 8, 9), (6, 9, 2)])
-def test_components_of_links_are_those_of_a_graph(shape):
-    links = np.random.default_rng(sum(shape)).random((3, *shape)) < 0.25
+SHAPES = [(5, 6, 7), (7, 3, 4), (1, 8, 9), (6, 9, 2), (4, 1, 9)]
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_components_of_links_are_those_of_a_graph(shape, share):
+    links = np.random.default_rng(sum(shape)).random((3, *shape)) < share
     before = links.copy()
-    found, (expected, linked) = linked_components(links), by_hand(links)
-    np.testing.assert_array_equal(touched(links), linked)
-    pairs = np.unique(np.stack([found.ravel(), expected.ravel()]), axis=1)
-    assert pairs.shape[1] == len(np.unique(pairs[0])) == len(np.unique(pairs[1])) > 5
+    (found, count), (expected, linked) = linked_components(voxel_graph(links), Box.of_shape(shape)), by_hand(links)
+    np.testing.assert_array_equal(found > 0, linked)
+    np.testing.assert_array_equal(np.unique(found[linked]), np.arange(1, count + 1))
+    pairs = np.unique(np.stack([found[linked], expected[linked]]), axis=1)
+    assert pairs.shape[1] == len(np.unique(pairs[0])) == len(np.unique(pairs[1])) > (5 if share < 0.4 else 0)
     np.testing.assert_array_equal(links, before)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_a_part_has_the_components_that_its_own_links_make(shape):
+    """What is linked to the surroundings only is a component by itself."""
+    links = np.random.default_rng(sum(shape)).random((3, *shape)) < 0.5
+    part = Box((1, 1, 1), tuple(n - 1 for n in shape))
+    found, count = linked_components(voxel_graph(links), part)
+    expected, _ = by_hand(links[(slice(None), *part.slices)])
+    linked = by_hand(links)[1][part.slices]
+    np.testing.assert_array_equal(found > 0, linked)
+    pairs = np.unique(np.stack([found[linked], expected[linked]]), axis=1)
+    assert pairs.shape[1] == len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == count > 1
