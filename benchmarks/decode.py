@@ -2,15 +2,16 @@
 
     python benchmarks/decode.py rates LABELS [--prediction OUT] [--shape 96,192,192] [--dry]
     python benchmarks/decode.py blocks LABELS [--sides 64,96] ...
-    python benchmarks/decode.py memory LABELS --kind components [--extents 256,512] ...
-    python benchmarks/decode.py workers LABELS [--extents 384] ...
+    python benchmarks/decode.py memory LABELS --kind components [--extents 256,512] [--block 256] ...
+    python benchmarks/decode.py workers LABELS [--extents 256x256x384] [--block 128] ...
 
 LABELS are instances, such as fib25's; affinities are made from them with noise that is correlated in space, or are the kept
 predictions of an output of pytc predict. Times are of one core, CPU time, the best of three; "library" is what skimage, waterz,
-mwatershed and cc3d take for the same arrays when they are called directly. Each extent of ``memory`` is a process of its own;
-its volume is the same block over and over, written before. ``workers`` compares the wall time of two processes with that of one,
-in blocks of 128, the start of the processes and the agglomeration included; other work on the machine falsifies it. Rows are
-appended to results.md beside this file, with --dry only printed. Linux only.
+mwatershed and cc3d take for the same arrays when they are called directly; of cc3d there is a second row, with the graph in
+the order of axes that it works in. An extent is a cube's or ZxYxX. Each extent of ``memory`` is a process of its own; its volume
+is the same block over and over, written before. ``workers`` compares the wall time of two processes with that of one, the start
+of the processes and the agglomeration included; other work on the machine falsifies it. Rows are appended to results.md beside
+this file, with --dry only printed. Linux only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +38,14 @@ from scipy import ndimage
 
 from pytc_auto.decoding.block_files import save
 from pytc_auto.decoding.blockwise import Decoding, PaintTask, Run, make_graph, segments
-from pytc_auto.decoding.components import FORWARD
-from pytc_auto.decoding.decode import complete, decode
+from pytc_auto.decoding.decode import KINDS, complete, decode
 from pytc_auto.decoding.kind import near_affinities, of_head
 from pytc_auto.decoding.mutex import STRIDE
 from pytc_auto.decoding.watershed import SEED_SIGMA, fragments_from_affinities, interior, neighbors
 from pytc_auto.evaluation.scores import score
 from pytc_auto.executors.executor import Executor
 from pytc_auto.executors.ledger import BlockLedger
-from pytc_auto.geometry import Box, blocks, zyx
+from pytc_auto.geometry import Box, Zyx, blocks, zyx
 from pytc_auto.io.ome_zarr import create_image, create_labels, open_level
 from pytc_auto.io.open import open_segmentation
 from pytc_auto.io.predictions import to_uint8
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--kind", default="agglomerate")
     parser.add_argument("--sides", default="64,96")
     parser.add_argument("--extents", default="256,512")
+    parser.add_argument("--block", type=int, help="edge of the blocks; that of the decoder, for workers 128, if it is absent")
     parser.add_argument("--dry", action="store_true", help="append nothing")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -131,24 +133,33 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _rates(given: argparse.Namespace, plan: Plan, stored: Array, volume: str) -> None:
-    for kind, library in (("components", _cc3d), ("agglomerate", _waterz), ("mutex", _mwatershed)):
+    libraries = {
+        "components": {"components": _cc3d, "components, x first": partial(_cc3d, x_first=True)},
+        "agglomerate": {"agglomerate": _waterz},
+        "mutex": {"mutex": _mwatershed},
+    }
+    for kind, calls in libraries.items():
         choice = DecoderChoice(kind=kind, parameters={})  # type: ignore[arg-type]
-        ours, bare = _seconds(lambda choice=choice: decode(stored, plan, choice)), library(stored, plan)
-        rate = stored[0].size / 1e6
-        _row(given, "Decoding: rates", RATES, [kind, volume, f"{rate / ours:.2f}", f"{rate / bare:.2f}", f"{ours / bare:.2f}"])
+        ours, rate = _seconds(lambda choice=choice: decode(stored, plan, choice)), stored[0].size / 1e6
+        for name, library in calls.items():
+            bare = library(stored, plan)
+            _row(
+                given, "Decoding: rates", RATES, [name, volume, f"{rate / ours:.2f}", f"{rate / bare:.2f}", f"{ours / bare:.2f}"]
+            )
 
 
-def _cc3d(stored: Array, plan: Plan) -> float:
+def _cc3d(stored: Array, plan: Plan, *, x_first: bool = False) -> float:
     """Color the graph of voxels that are linked, which is ready."""
     import cc3d
 
     graph = np.zeros(stored.shape[1:], np.uint8)
-    for axis, bit in enumerate(FORWARD):
+    for axis, bit in enumerate((16, 4, 1) if x_first else (1, 4, 16)):
         link = np.moveaxis(near_affinities(stored, plan, "components").affinities_kzyx[axis] > 0.5, axis, 0)[1:].astype(np.uint8)
         moved = np.moveaxis(graph, axis, 0)
         moved[:-1] |= link * np.uint8(bit)
         moved[1:] |= link * np.uint8(2 * bit)
-    return _seconds(lambda: cc3d.color_connectivity_graph(graph, connectivity=6))
+    ready = graph.T if x_first else graph
+    return _seconds(lambda: cc3d.color_connectivity_graph(ready, connectivity=6))
 
 
 def _waterz(stored: Array, plan: Plan) -> float:
@@ -237,44 +248,68 @@ def _decode(  # noqa: PLR0917
     return labels
 
 
+def _extents(given: argparse.Namespace) -> list[Zyx]:
+    """Of cubes, or as they are given."""
+    sides = [list(map(int, extent.split("x"))) for extent in given.extents.split(",")]
+    return [zyx(side * 3 if len(side) == 1 else side) for side in sides]
+
+
+def _name(extent: Zyx) -> str:
+    return f"{extent[0]}³" if len(set(extent)) == 1 else "x".join(map(str, extent))
+
+
 def _memory(given: argparse.Namespace, plan: Plan) -> None:
-    choice = DecoderChoice(kind=given.kind, parameters={})
+    choice = complete(DecoderChoice(kind=given.kind, parameters={}))
+    block = zyx([given.block] * 3) if given.block else KINDS[given.kind].block
     if given.child:
-        folder, extent = Path(given.labels), int(given.extents)
         started = time.process_time()
-        _decode(folder, plan, choice, (extent, extent, extent))
+        _decode(Path(given.labels), plan, choice, _extents(given)[0], block)
         seconds = time.process_time() - started
         print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
         return
     _, stored = _data(given, plan)
-    for extent in map(int, given.extents.split(",")):
+    for extent in _extents(given):
         with tempfile.TemporaryDirectory() as folder:
-            _write(Path(folder), stored, (extent,) * 3)
+            _write(Path(folder), stored, extent)
             command = [sys.executable, __file__, "memory", folder, "--kind", given.kind, "--plan", str(given.plan)]
-            command += ["--extents", str(extent), "--child"]
+            command += ["--extents", "x".join(map(str, extent)), "--block", str(block[0]), "--child"]
             told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         seconds, megabytes = json.loads(told)
-        rate = extent**3 / 1e6 / seconds
-        block = "x".join(map(str, Decoding(Path(), Path(), plan, complete(choice), (1, 1, 1)).kind.block))
-        cells = [given.kind, f"{extent}³", block, f"{seconds:.1f}", f"{rate:.2f}", f"{megabytes:.0f}"]
+        rate = Box.of_shape(extent).size / 1e6 / seconds
+        cells = [given.kind, _name(extent), "x".join(map(str, block)), f"{seconds:.1f}", f"{rate:.2f}", f"{megabytes:.0f}"]
         _row(given, "Decoding: memory", MEMORY, cells)
 
 
 def _workers(given: argparse.Namespace, plan: Plan) -> None:
-    choice, (_, stored), extent = DecoderChoice(kind=given.kind, parameters={}), _data(given, plan), int(given.extents)
-    walls = []
-    for environments in ((), ({"OMP_NUM_THREADS": "1"},) * 2):
-        with tempfile.TemporaryDirectory() as folder:
-            _write(Path(folder), stored, (extent,) * 3)
-            executor, started = Executor(environments), time.perf_counter()
+    choice, (_, stored), side = DecoderChoice(kind=given.kind, parameters={}), _data(given, plan), given.block or 128
+    for extent in _extents(given):
+        walls = [
+            _wall(plan, choice, stored, extent, side, environments) for environments in ((), ({"OMP_NUM_THREADS": "1"},) * 2)
+        ]
+        one, two = (wall["all"] for wall in walls)
+        _row(given, "Decoding: workers", WORKERS, [given.kind, _name(extent), f"{one:.1f}", f"{two:.1f}", f"{one / two:.2f}"])
+        for stage in walls[0]:
+            print(f"{stage}: {walls[0][stage]:.1f} s, two {walls[1][stage]:.1f} s")
 
-            def run(task: Any, boxes: Sequence[Box], stage: str, folder: str = folder, executor: Executor = executor) -> None:
+
+def _wall(  # noqa: PLR0917
+    plan: Plan, choice: DecoderChoice, stored: Array, extent: Zyx, side: int, environments: Any
+) -> dict[str, float]:
+    """Seconds of each stage, and of all; what is not in a stage is one process's work."""
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder), stored, extent)
+        started = time.perf_counter()
+        with Executor(environments).staying() as executor:
+
+            def run(task: Any, boxes: Sequence[Box], stage: str) -> None:
+                begun = time.perf_counter()
                 executor.run(task, boxes, BlockLedger(Path(folder) / "done" / stage.replace(" ", "_"), "benchmark"))
+                seconds[stage] = time.perf_counter() - begun
 
-            _decode(Path(folder), plan, choice, (extent,) * 3, (128, 128, 128), run)
-            walls.append(time.perf_counter() - started)
-    one, two = walls
-    _row(given, "Decoding: workers", WORKERS, [given.kind, f"{extent}³", f"{one:.1f}", f"{two:.1f}", f"{one / two:.2f}"])
+            _decode(Path(folder), plan, choice, extent, (side,) * 3, run)
+        seconds["all"] = time.perf_counter() - started
+    return seconds
 
 
 if __name__ == "__main__":

@@ -191,3 +191,36 @@ def test_a_block_that_kills_its_process_is_in_quarantine_and_no_other_is(tmp_pat
     assert ledger.left(boxes) == [boxes[5]]
     assert sorted(path.name for path in (tmp_path / "state/failed").iterdir()) == [block_name(boxes[5])]
     np.testing.assert_equal(len(list(tmp_path.glob("*-*_*"))), 11)
+
+
+class Telling:
+    """Writes which process does a block."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, box):
+        time.sleep(0.1)
+        (self.folder / block_name(box)).write_text(str(os.getpid()))
+
+
+def test_processes_stay_for_the_stages_of_a_context_and_no_longer(tmp_path):
+    boxes = list(blocks(Box.of_shape((4, 6, 10)), (2, 2, 5)))
+    executor = Executor(({"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "1"}))
+
+    def pids(used, stage):
+        (tmp_path / stage).mkdir()
+        used.run(Telling(tmp_path / stage), boxes, BlockLedger(tmp_path / "state" / stage, "a"))
+        return {int(path.read_text()) for path in (tmp_path / stage).iterdir()}
+
+    with executor.staying() as staying:
+        first = pids(staying, "first")
+        assert pids(staying, "second") == first != {os.getpid()}
+        with pytest.raises(OutputError, match="1 of 12 blocks failed twice"):
+            staying.run(Poison(tmp_path, boxes[5]), boxes, BlockLedger(tmp_path / "state" / "poison", "a"))
+        third = pids(staying, "third")
+        assert not third & first
+    assert not pids(executor, "fourth") & third
+    for pid in first | third:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 
 from pytc_auto.errors import OutputError
 from pytc_auto.executors.ledger import BlockLedger
-from pytc_auto.executors.processes import outcomes_in_processes
+from pytc_auto.executors.processes import Workers, outcomes_in_processes
 from pytc_auto.executors.shard import WHOLE, Shard
 from pytc_auto.executors.task import Fault, Outcome, Task, outcomes_here
 from pytc_auto.geometry import Box
@@ -31,11 +31,22 @@ class Executor:
         environments: Environment variables of each worker process. None at all: no other process, the work is done in this one.
         shard: The part of the blocks that is done by this command.
         dask: The address of a dask scheduler, ``local`` or ``slurm``; None without dask.
+        workers: Processes that go on from one job to the next; None: each job starts its own.
     """
 
     environments: tuple[Mapping[str, str], ...] = ()
     shard: Shard = WHOLE
     dask: str | None = None
+    workers: Workers | None = None
+
+    @contextmanager
+    def staying(self) -> Iterator[Executor]:
+        """The same; its processes on this machine, if it has any, are started once for all jobs of the context."""
+        workers = Workers(self.environments)
+        try:
+            yield replace(self, workers=workers)
+        finally:
+            workers.end()
 
     def run(self, task: Task, boxes: Sequence[Box], ledger: BlockLedger, finished: Finished = lambda _: None) -> None:
         """Do those of the shard's blocks that the ledger does not have, and mark them.
@@ -72,6 +83,8 @@ class Executor:
             from pytc_auto.executors.cluster import outcomes_in_cluster
 
             yield from outcomes_in_cluster(task, boxes, ledger, where=self.dask, environments=self.environments or ({},))
+        elif boxes and self.environments and self.workers is not None:
+            yield from self.workers.outcomes(task, boxes, ledger)
         elif boxes and self.environments:
             yield from outcomes_in_processes(task, boxes, ledger, self.environments)
         else:

@@ -26,30 +26,60 @@ TOGETHER = 4
 LOST = Fault("its process ended without a word", "The process was killed, for example because memory ran out.\n")
 
 
+class Workers:
+    """Processes that are started when the first blocks come, and then do the blocks of one stage after the other until the end.
+
+    Args:
+        environments: One process for each, with these environment variables before it imports anything that computes.
+    """
+
+    def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
+        self.environments = tuple(environments)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def outcomes(self, task: Task, boxes: Sequence[Box], ledger: BlockLedger) -> Iterator[Outcome]:
+        """Do blocks in the processes, and mark them; a fault does not stop the others.
+
+        Args:
+            task: It is pickled once, and kept by each process.
+            boxes: Of the blocks.
+            ledger: Of the blocks.
+        """
+        waiting, payload = deque(boxes), pickle.dumps(task)
+        room = (len(self.environments), TOGETHER if isinstance(task, StagedTask) else 1)
+        while waiting:
+            self._pool, going = self._pool or _pool(self.environments), Going()
+            try:
+                yield from _until_broken(self._pool, going, waiting, (payload, ledger), room)
+                if going:
+                    self.end()
+                for batch in going.values():
+                    yield from _lost(batch, ledger)
+            except BaseException:
+                self.kill()
+                raise
+
+    def end(self) -> None:
+        """End the processes; nothing is at work."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool = None
+
+    def kill(self) -> None:
+        """End the processes at once: nobody waits for blocks that are at work, and they are done again."""
+        processes = {} if self._pool is None else self._pool._processes or {}
+        for process in list(processes.values()):
+            process.kill()
+        self.end()
+
+
 def outcomes_in_processes(
     task: Task, boxes: Sequence[Box], ledger: BlockLedger, environments: Sequence[Mapping[str, str]]
 ) -> Iterator[Outcome]:
-    """Do blocks in several processes, and mark them; a fault does not stop the others.
-
-    Args:
-        task: It is pickled once, and kept by each process.
-        boxes: Of the blocks.
-        ledger: Of the blocks.
-        environments: One process for each, with these environment variables before it imports anything that computes.
-    """
-    waiting, payload = deque(boxes), pickle.dumps(task)
-    together = TOGETHER if isinstance(task, StagedTask) else 1
-    while waiting:
-        pool, going = _pool(environments), Going()
-        try:
-            yield from _until_broken(pool, going, waiting, (payload, ledger), (len(environments), together))
-            for batch in going.values():
-                yield from _lost(batch, ledger)
-        except BaseException:
-            _kill(pool)
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+    """The same in processes that are started for these blocks."""
+    workers = Workers(environments)
+    yield from workers.outcomes(task, boxes, ledger)
+    workers.end()
 
 
 def work(payload: bytes, ledger: BlockLedger, boxes: Sequence[Box]) -> list[Outcome]:
@@ -110,9 +140,3 @@ def _begin(queue: Any) -> None:
     os.environ.update(queue.get())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-
-
-def _kill(pool: ProcessPoolExecutor) -> None:
-    """Nobody waits for blocks that are at work; they are done again."""
-    for process in list((pool._processes or {}).values()):
-        process.kill()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pytc_auto.decoding.block_files import LAYOUT
 from pytc_auto.decoding.blockwise import Decoding, PaintTask, Run, make_graph, segments
 from pytc_auto.decoding.decode import complete
 from pytc_auto.executors.executor import Executor
@@ -101,17 +102,23 @@ def make_segmentation(record: DecodingRecord, stages: Stages) -> Path:
     Returns:
         The group of the new labels.
     """
+    with stages.executor.staying() as executor:
+        return _make_segmentation(record, replace(stages, executor=executor))
+
+
+def _make_segmentation(record: DecodingRecord, stages: Stages) -> Path:
     from pytc_auto.io.ome_zarr import open_level
 
     state, part = stages.out / STATE, record.part
     decoding = Decoding(stages.out, state, record.plan, record.decoder, part.shape)
-    early = _hash([record.job, record.plan.model_dump(mode="json"), record.decoder.kind, decoding.early, decoding.regions.block])
+    told = [record.plan.model_dump(mode="json"), record.decoder.kind, decoding.early, decoding.regions.block]
+    early = _hash([record.job, LAYOUT, *told])
     _forget_others(state, early)
     make_graph(decoding, stages.of(early))
-    told = f"decoding {record.volume}: segments"
-    stages.progress(told, 0, 0)
+    step = f"decoding {record.volume}: segments"
+    stages.progress(step, 0, 0)
     lookup = segments(decoding)
-    stages.progress(told, part.size, part.size)
+    stages.progress(step, part.size, part.size)
     group, late = state / "new" / "labels" / SEGMENTATION, _hash([early, record.decoder.parameters, record.attributes])
     _begin_labels(state, record, lookup, late)
     grid = WorkingGrid.of(record.plan, record.extent)
