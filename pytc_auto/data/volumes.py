@@ -50,7 +50,7 @@ class LabelledVolume:
         unlabeled_sections: Sections of the image, on the working grid, whose labels are blank.
         labels_start: Where the labels begin in the image.
         skeletons: In voxels of the image on the working grid; None where there are none, or the plan is not for neurons.
-        mask: Voxels to learn from, of the image's shape; None is all of them.
+        mask: Of the image's shape: where it is 0, nobody has labelled; None without one.
     """
 
     name: str

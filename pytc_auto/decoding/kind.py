@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.decoding.agglomerate import Merges
-from pytc_auto.decoding.regions import Index, RegionGraph, region_graph
+from pytc_auto.decoding.regions import Index, RegionGraph, region_graph, region_sizes
 from pytc_auto.decoding.watershed import interior
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import AXES, Box, Zyx
@@ -226,10 +226,23 @@ def cropped(ids_zyx: Array, core: Box) -> tuple[Ids, Array]:
     import fastremap
 
     inner = ids_zyx[core.slices]
+    highest = int(inner.max(initial=0))
+    if highest <= inner.size:
+        return _cropped(inner, highest)
     number, known = fastremap.renumber(inner, preserve_zero=True, in_place=False)
     before = np.zeros(len(known) + (0 not in known), ids_zyx.dtype)
     before[list(known.values())] = list(known)
     return number.astype(np.uint32, copy=False), before
+
+
+def _cropped(inner_zyx: Array, highest: int) -> tuple[Ids, Array]:
+    """The same for ids that are not far apart; nothing is done where they are 1 … N."""
+    there = region_sizes(inner_zyx, highest) > 0
+    there[0] = False
+    before = np.flatnonzero(np.append(True, there[1:])).astype(inner_zyx.dtype)
+    if there[1:].all():
+        return inner_zyx.astype(np.uint32, copy=False), before
+    return np.take(np.cumsum(there, dtype=np.uint32) * there, inner_zyx).astype(np.uint32, copy=False), before
 
 
 def kept_ids(regions: Regions) -> Ids:

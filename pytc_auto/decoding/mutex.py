@@ -46,10 +46,10 @@ def mutex_segments(
     import mwatershed
 
     inner = [all(abs(i) < n for i, n in zip(offset, affinities_kzyx.shape[1:], strict=True)) for offset in offsets]
-    affinities_kzyx, offsets = affinities_kzyx[inner], [offset for offset, links in zip(offsets, inner, strict=True) if links]
+    if not all(inner):
+        affinities_kzyx, offsets = affinities_kzyx[inner], [offset for offset, links in zip(offsets, inner, strict=True) if links]
     far = [sum(map(abs, offset)) > 1 for offset in offsets]
-    weights = affinities_kzyx.astype(np.float64)
-    weights -= bias
+    weights = np.subtract(affinities_kzyx, bias, dtype=np.float64)
     for weights_zyx, repels in zip(weights, far, strict=True):
         (np.minimum if repels else np.maximum)(weights_zyx, 0, out=weights_zyx)
     stride = [STRIDE] * 3

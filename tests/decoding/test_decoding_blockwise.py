@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 from samples import CPU, fingerprint, mitochondria
 from scipy import ndimage
+from tests_decoding import in_blocks, same
 
-from pytc_auto.decoding.block_files import save
-from pytc_auto.decoding.blockwise import Decoding, PaintTask, RegionTask, make_graph, segments
+from pytc_auto.decoding.blockwise import Decoding, RegionTask, make_graph, segments
 from pytc_auto.decoding.decode import KINDS, complete, decode
 from pytc_auto.decoding.mutex import same_segments
 from pytc_auto.evaluation.scores import score
-from pytc_auto.geometry import Box, blocks
-from pytc_auto.io.ome_zarr import create_image, create_labels
 from pytc_auto.io.predictions import to_uint8
-from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.schema.model import DecoderChoice
@@ -24,45 +21,6 @@ from pytc_auto.targets.erosion import erode_borders
 
 CUTS = [((20, 26, 34), (12, 10, 9)), ((9, 40, 33), (4, 13, 33)), ((31, 17, 22), (8, 17, 5))]
 SIZES = [(10.0, 10.0, 10.0), (40.0, 8.0, 8.0), (12.0, 10.0, 9.0)]
-
-
-def serial(task, boxes, name):
-    for box in boxes:
-        task(box)
-
-
-def in_blocks(folder, stored, plan, choice, block, *, run=serial, painted=(16, 8, 24)):
-    """A stored prediction, decoded from the disk."""
-    image = create_image(
-        folder / "out",
-        shape_czyx=stored.shape,
-        chunks=(1, 64, 64, 64),
-        dtype="uint8",
-        voxel_size_nm=(1.0, 1.0, 1.0),
-        attributes={},
-    )
-    image[:] = stored
-    shape = stored.shape[1:]
-    decoding = Decoding(folder / "out", folder / "state", plan, complete(choice), shape, block)
-    make_graph(decoding, run)
-    lookup = segments(decoding)
-    save(folder / "lookup.npz", {"lookup": lookup})
-    labels = create_labels(
-        folder / "out",
-        "found",
-        shape=shape,
-        chunks=(8, 8, 8) if painted[1] == 8 else (64, 64, 64),
-        dtype=lookup.dtype,
-        voxel_size_nm=(1.0, 1.0, 1.0),
-        attributes={},
-    )
-    whole = Box.of_shape(shape)
-    grid = WorkingGrid.of(plan, shape)
-    paint = PaintTask(
-        decoding.regions, folder / "lookup.npz", folder / "out" / "labels" / "found", whole.start, whole.start, grid
-    )
-    run(paint, list(blocks(whole, painted)), "labels")
-    return labels[:]
 
 
 def smooth(rng, shape, sigma=2.0):
@@ -90,13 +48,6 @@ def random_prediction(plan, shape, seed, *, blank=True):
     if blank:
         stored[:, shape[0] // 2 :, : shape[1] // 2] = 0
     return stored
-
-
-def same(found, expected):
-    """Equal up to renaming."""
-    np.testing.assert_array_equal(found > 0, expected > 0)
-    pairs = np.unique(np.stack([found.ravel(), expected.ravel()]), axis=1)
-    assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1]
 
 
 EXACT = [

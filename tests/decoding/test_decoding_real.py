@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import h5py
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from samples import CPU, fingerprint
 from scipy import ndimage
+from tests_decoding import in_blocks, same
 
 from pytc_auto.decoding.decode import decode
 from pytc_auto.decoding.watershed import fragments_from_affinities
@@ -18,7 +20,8 @@ from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.targets.affinities import affinities_from_labels
 from pytc_auto.targets.erosion import erode_borders
 
-LABELS = Path(__file__).parents[2].parent / "shared" / "data" / "fib25" / "test" / "labels" / "medulla.h5"
+FIB25 = Path(__file__).parents[2].parent / "shared" / "data" / "fib25"
+LABELS, TRAIN = (FIB25 / part / "labels" / "medulla.h5" for part in ("test", "train"))
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not LABELS.is_file(), reason="no shared data beside the checkout")]
 
 
@@ -80,3 +83,34 @@ def test_a_noisy_map_is_still_segmented(neurons):
     scores = score(decode(stored, plan, choice), labels, kind="instances")
     assert scores["voi"] < 0.6
     assert scores["adapted_rand"] < 0.03
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Plan, labels and a stored prediction of a part of the training volume that 64 does not divide: a map as noisy as above."""
+    plan = make_plan(fingerprint(), CPU)
+    with h5py.File(TRAIN) as file:
+        labels = file["neuron_ids"][10:106, 20:150, 30:190]
+    eroded = erode_borders(labels, plan.working_voxel_size_nm, plan.labels.erode_nm)
+    return plan, labels, to_uint8(noisy(affinities_from_labels(eroded, plan.offsets), 3.0), plan.heads)
+
+
+def test_agglomeration_does_not_depend_on_the_blocks(made, tmp_path):
+    plan, labels, stored = made
+    choice = DecoderChoice(kind="agglomerate", parameters={"threshold": 0.7})
+    found = {"whole": decode(stored, plan, choice)}
+    for name, block in (("64", (64, 64, 64)), ("other", (48, 130, 80))):
+        found[name] = in_blocks(tmp_path / name, stored, plan, choice, block)
+    for one, other in itertools.combinations(found, 2):
+        assert score(found[one], found[other], kind="instances")["voi"] <= 0.02, (one, other)
+    assert score(found["64"], labels, kind="instances")["voi"] < 0.6
+
+
+@pytest.mark.parametrize("min_size", [0, 100])
+def test_components_are_the_same_for_any_blocks(made, tmp_path, min_size):
+    plan, _, stored = made
+    choice = DecoderChoice(kind="components", parameters={"threshold": 0.5, "min_size": min_size})
+    whole = decode(stored, plan, choice)
+    assert whole.max() > 50
+    for name, block in (("64", (64, 64, 64)), ("other", (48, 130, 80))):
+        same(in_blocks(tmp_path / name, stored, plan, choice, block), whole)
