@@ -29,6 +29,7 @@ from pytc_auto.inference.transfer import Sent, Transfer
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.predictions import UNSEEN
 from pytc_auto.io.volume import Array, Volume, read_reflected
+from pytc_auto.models.convolution import laid_out
 from pytc_auto.models.precision import autocast
 from pytc_auto.schema.plan import Inference, Intensity, Plan
 
@@ -78,9 +79,9 @@ class Predictor:
     def __init__(self, networks: Sequence[nn.Module], plan: Plan, *, device: str = "cpu", symmetries: int | None = None) -> None:
         if not networks:
             raise ModelError("no network to predict with. Export at least one fold.")
-        self.networks = [network.to(device) for network in networks]
         self.device = device
         self.precision = choose_precision(plan, device)
+        self.networks = [laid_out(network.to(device), self.precision, device) for network in networks]
         self._transfer = Transfer(device)
         self._given = plan
         self._symmetries = plan.inference.symmetries if symmetries is None else symmetries
@@ -177,7 +178,8 @@ class Predictor:
 
     def _forward(self, patch_nczyx: torch.Tensor) -> torch.Tensor:
         """The members' mean logits, float32."""
-        patch_nczyx = _channels_last(patch_nczyx) if torch.device(self.device).type == "cpu" else patch_nczyx.contiguous()
+        in_16_bits_on_cpu = torch.device(self.device).type == "cpu" and self.precision != "fp32"
+        patch_nczyx = _channels_last(patch_nczyx) if in_16_bits_on_cpu else patch_nczyx.contiguous()
         predicted = self.plan.channels
         logits = self.networks[0](patch_nczyx)[:, :predicted].float()
         for network in self.networks[1:]:
@@ -197,9 +199,9 @@ def _normalized(gray_zyx: torch.Tensor, intensity: Intensity) -> torch.Tensor:
 
 
 def _channels_last(patch_nczyx: torch.Tensor) -> torch.Tensor:
-    """A one-channel patch whose strides say that channels are last, the layout in which a CPU convolves fastest.
+    """A one-channel patch whose strides say that channels are last, the layout in which a CPU convolves fastest in 16 bits.
 
-    torch takes a layout from the strides, and with a single channel they fit both layouts, so the wanted ones are set.
+    In float32 the weights say so (``models.convolution.laid_out``). torch takes a layout from the strides, and with a single channel they fit both layouts, so the wanted ones are set.
     """
     z, y, x = patch_nczyx.shape[2:]
     return patch_nczyx.contiguous().as_strided(patch_nczyx.shape, (z * y * x, 1, y * x, x, 1))

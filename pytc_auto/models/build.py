@@ -8,6 +8,7 @@ from torch import nn
 
 from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Zyx, zyx
+from pytc_auto.models.convolution import with_own_convolutions
 from pytc_auto.models.deep_supervision import supervised
 from pytc_auto.models.mednext import mednext
 from pytc_auto.models.monai_convolutions import dints, dynunet, segresnet
@@ -66,5 +67,6 @@ def build_from(network: Network, channels: int, patch: Zyx | None = None) -> nn.
     """
     patch = patch or zyx([n * LEAST_SUPERVISED for n in network.divisor])
     if network.kind in SIZED:
-        return SIZED[network.kind](network, channels, patch)
-    return supervised(NETWORKS[network.kind](network, channels), network, channels, patch)
+        return with_own_convolutions(SIZED[network.kind](network, channels, patch))
+    made = supervised(NETWORKS[network.kind](network, channels), network, channels, patch)
+    return with_own_convolutions(made)

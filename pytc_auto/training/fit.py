@@ -19,6 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
 from pytc_auto.errors import ModelError
+from pytc_auto.models.convolution import laid_out
 from pytc_auto.models.precision import computed_in
 from pytc_auto.schema.plan import Plan
 from pytc_auto.training.averaging import averaging
@@ -84,7 +85,7 @@ def fit(  # noqa: PLR0913
         SystemExit: A signal ended it; a checkpoint is saved.
     """
     started = time.monotonic()
-    module = ConnectomicsModule(network, plan, validate)
+    module = ConnectomicsModule(laid_out(network, plan.precision, device_for(plan)), plan, validate)
     checkpoints = folder / "checkpoints"
     resume = checkpoints / f"{LAST}.ckpt"
     stop = StopAt(deadline if deadline is not None else float("inf"))

@@ -13,6 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from pytc_auto.geometry import Zyx
 from pytc_auto.models.build import build_from
+from pytc_auto.models.convolution import laid_out
 from pytc_auto.models.precision import autocast, half_precision
 from pytc_auto.schema.network import Network
 from pytc_auto.schema.plan import Precision
@@ -34,7 +35,7 @@ def training_steps(
     Raises:
         FloatingPointError: The precision gives a loss that is not finite.
     """
-    model = build_from(network, channels, patch).to(device).train()
+    model = laid_out(build_from(network, channels, patch).to(device), precision, device).train()
     optimizer = torch.optim.AdamW(model.parameters())
     image = torch.randn(batch, 1, *patch, device=device)
     truth = torch.zeros(batch, channels, *patch, device=device)

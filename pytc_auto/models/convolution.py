@@ -1,0 +1,76 @@
+"""Convolutions of float32 on a CPU: by the faster kernels, in the faster layout.
+
+torch hands a convolution to oneDNN, except one of a single small sample (channels × Z × Y at most 20,480), which an older routine
+takes that is up to five times slower: the stem and the coarse stages of any network whose patches come one by one. Two ways
+around it give the same numbers. Without gradients oneDNN is called by its name. With gradients that would not do, since the backward
+pass chooses again; but groups always go to oneDNN, so the sample is laid beside itself and each half of the outputs is convolved
+from its own copy. In bf16 all goes to oneDNN as it is.
+
+Where channels are last, oneDNN's convolutions of float32 are faster, the gradients of weights most of all; depthwise ones are
+slower. Layouts are handed on from layer to layer by the weights. Timings are in docs/log.md.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from pytc_auto.models.precision import computed_in
+from pytc_auto.schema.plan import Precision
+
+SMALL = 20_480
+"""Channels × Z × Y up to which torch 2 keeps a single sample from oneDNN (``ConvParams::use_mkldnn`` in its source)."""
+
+
+class Convolution(nn.Conv3d):
+    """torch's convolution, whose small samples are oneDNN's as well."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(1 to N, inputs, Z, Y, X) to (N, outputs, Z', Y', X')."""
+        if not self._is_kept_from_onednn(features):
+            return super().forward(features)
+        where = self.stride, self.padding, self.dilation
+        if not torch.is_grad_enabled():
+            stride, padding, dilation = where
+            return torch.mkldnn_convolution(features, self.weight, self.bias, padding, stride, dilation, 1)
+        if self.out_channels % 2:
+            return super().forward(features)
+        return functional.conv3d(torch.cat([features, features], 1), self.weight, self.bias, *where, groups=2)
+
+    def _is_kept_from_onednn(self, features: torch.Tensor) -> bool:
+        """Whether torch would take its slow routine; a kernel of one voxel is a plain product there, and stays."""
+        return (
+            features.device.type == "cpu"
+            and features.dtype == self.weight.dtype == torch.float32
+            and len(features) == 1
+            and features.shape[1:4].numel() <= SMALL
+            and self.groups == 1
+            and max(self.kernel_size) > 1
+            and self.padding_mode == "zeros"
+            and not isinstance(self.padding, str)
+            and not torch.is_autocast_enabled("cpu")
+            and torch.backends.mkldnn.is_available()
+        )
+
+
+def with_own_convolutions(network: nn.Module) -> nn.Module:
+    """The network, changed in place: torch's plain convolutions are the one above, with the weights they have."""
+    for module in network.modules():
+        if type(module) is nn.Conv3d:
+            module.__class__ = Convolution
+    return network
+
+
+def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module:
+    """The network, its weights changed in place to the layout in which it is fastest there.
+
+    Args:
+        network: On the device.
+        precision: In which it is wanted; what the device computes in decides.
+        device: As torch names it.
+    """
+    dense = all(module.groups == 1 for module in network.modules() if isinstance(module, nn.Conv3d))
+    if dense and torch.device(device).type == "cpu" and computed_in(precision, device) == "fp32":
+        return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+    return network
