@@ -1,12 +1,16 @@
 """Time and memory of prediction, beside the bare network and MONAI's sliding window.
 
-    python benchmarks/predict.py time data/fib25/train/images/VOLUME.h5 [--patch 64,64,64] [--window 1] [--rounds 1] [--dry]
+    python benchmarks/predict.py time data/fib25/train/images/NAME.h5 [--crop 96,160,160] [--patch 64,64,64] [--rounds 3] [--dry]
     python benchmarks/predict.py memory 512,512,512 2048,1024,1024 [--overlap 0.25] [--dry]
 
-``time``: the network is untrained, which changes no time. Ours reads the volume, predicts its blocks and writes OME-Zarr; the
-others have the volume in memory, as a tensor, and keep what they give there. Every way runs in turn, in this process, as often as
-there are rounds; medians are told, of the wall clock and of the CPU, which other work beside it disturbs less. MONAI's defaults
-are an overlap of 0.25 and fp32; it runs with the overlap of ours, too, and so on as many patches.
+``time``: the network is untrained, which changes no time. The volume's first voxels are copied into a file of their own. Ways
+run in turn, as often as there are rounds; medians are told, of the wall clock and of the CPU, which other work disturbs less.
+
+- bare forward passes: as many as there are patches, on one patch in memory, in the layout and precision that we predict in
+- pytc_auto, one block: in this process, from the file to predictions in OME-Zarr with all its bookkeeping
+- pytc predict, one block: a process of its own; its start with all imports, and the decoding with its pyramids, are told apart
+- MONAI: its sliding window over the volume in memory, fp32, the network as torch's own convolutions compute it, with our
+  overlap and with its default of 0.25. What it gives is kept in memory
 
 ``memory``: a network of one layer over a volume that is computed, not read. Each extent is a process of its own: memory is its
 largest resident size, imports included. Rows are appended to results.md beside this file, with --dry only printed. Linux only.
@@ -17,6 +21,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
+import os
 import resource
 import statistics
 import subprocess
@@ -24,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +47,7 @@ from pytc_auto.inference.window import Predictor, patches_meeting
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.ome_zarr import CHUNK, create_image
 from pytc_auto.io.volume import Volume
+from pytc_auto.models.convolution import with_own_convolutions
 from pytc_auto.models.precision import autocast
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.machines import PRESETS
@@ -49,15 +57,16 @@ from pytc_auto.schema.plan import Inference, Plan
 
 TIMES = "## Prediction: time\n\n"
 TIMES_HEADER = (
-    "| volume | patch | who | patches | wall, s | CPU, s | ms per patch | wall over bare | CPU over bare | date | commit "
-    "| machine |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+    "| volume | patch | who | patches | wall, s | CPU, s | ms per patch | wall over bare | CPU over bare | beside it "
+    "| date | commit | machine |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 MEMORY = "## Prediction: memory\n\n"
 MEMORY_HEADER = (
     "| volume | block | wall, s | Mvoxel/s | memory, MB | date | commit | machine |\n|---|---|---|---|---|---|---|---|\n"
 )
 BLOCK_PATCHES = 4
+BARE = "bare forward passes"
 
 
 def main() -> None:
@@ -67,12 +76,17 @@ def main() -> None:
     parser.add_argument("--patch", default="64,64,64")
     parser.add_argument("--window", type=int, default=1)
     parser.add_argument("--overlap", type=float, default=0.5)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--crop", default="96,160,160", help="of a volume whose time is taken: its first voxels, z,y,x")
     parser.add_argument("--dry", action="store_true", help="append nothing")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--model", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     plan = unet_plan(arguments)
-    if arguments.child:
+    torch.manual_seed(0)
+    if arguments.child and arguments.what == "time":
+        print(json.dumps(predict_volume(arguments.volumes[0], arguments.model)))
+    elif arguments.child:
         print(json.dumps(memory(plan, zyx([int(n) for n in arguments.volumes[0].split(",")]))))
     elif arguments.what == "time":
         for path in arguments.volumes:
@@ -92,69 +106,159 @@ def unet_plan(arguments: argparse.Namespace) -> Plan:
 
 
 def tell_times(path: str, plan: Plan, arguments: argparse.Namespace) -> None:
-    from pytc_auto.io.open import open_volume
+    """All ways over the first voxels of a volume."""
+    import monai.inferers
+
     from pytc_auto.models.build import build_network
 
-    volume, network = open_volume(path), build_network(plan).eval()
-    whole = zyx([-(-n // c) * c for n, c in zip(volume.shape, CHUNK, strict=True)])
-    window = window_plan(plan, volume.shape).patch
-    ways = {
-        "bare forward passes": lambda: bare(network, plan, volume),
-        "pytc_auto, one block": lambda: ours(network, plan, volume, whole),
-        f"pytc_auto, blocks of {BLOCK_PATCHES} patches": lambda: ours(
-            network, plan, volume, zyx([BLOCK_PATCHES * n for n in plan.patch])
-        ),
-        "MONAI, its defaults": lambda: monai(network, plan, volume, window, 0.25),
-        "MONAI, our overlap": lambda: monai(network, plan, volume, window, arguments.overlap),
-    }
-    found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in ways}
-    for _ in range(arguments.rounds):
-        for name, way in ways.items():
-            found[name].append(timed(way))
-    base = None
-    once = len(patches_meeting(volume.shape, window_plan(plan, volume.shape), volume.box))
+    network, other = build_network(plan).eval(), as_torch_has_it(build_network(plan).eval())
+    with tempfile.TemporaryDirectory() as folder:
+        volume = cropped(path, arguments.crop, Path(folder))
+        window, once = window_plan(plan, volume.shape).patch, patches_of(volume, plan)
+        model = write_model(network, plan, volume, Path(folder) / "model")
+        ways: dict[str, Callable[[], Timed]] = {
+            BARE: lambda: timed(lambda: bare(network, plan, volume)),
+            "pytc_auto, one block": lambda: timed(lambda: ours(network, plan, volume)),
+            "pytc predict, one block": lambda: command(volume, model, once),
+            "MONAI, our overlap": lambda: timed(lambda: monai(other, plan, volume, window, arguments.overlap)),
+            "MONAI, its defaults": lambda: timed(lambda: monai(other, plan, volume, window, 0.25)),
+        }
+        found: dict[str, list[Timed]] = {name: [] for name in ways}
+        for _ in range(arguments.rounds):
+            for name, way in ways.items():
+                found[name].append(way())
+    base = Timed(once, *(statistics.median(getattr(t, of) for t in found[BARE]) for of in ("wall", "cpu")))
+    place, precision = ["×".join(map(str, volume.shape)), "×".join(map(str, window))], Predictor([network], plan).precision
     for name, rounds in found.items():
-        patches, (wall, cpu) = rounds[0][0], (statistics.median(r[i] for r in rounds) for i in (1, 2))
-        base = base or (wall / patches, cpu / patches)
-        more = f" ({patches - once} again)" if name.startswith("pytc") and patches > once else ""
-        row = [
-            "×".join(map(str, volume.shape)),
-            "×".join(map(str, window)),
-            name,
-            f"{patches}{more}",
-            f"{wall:.1f}",
-            f"{cpu:.1f}",
-        ]
-        row += [f"{1000 * wall / patches:.0f}", f"{wall / once / base[0]:.2f}", f"{cpu / once / base[1]:.2f}"]
-        tell(row, TIMES, TIMES_HEADER, arguments, Predictor([network], plan).precision)
+        row = [*place, name, *numbers(rounds, base)]
+        tell(row, TIMES, TIMES_HEADER, arguments, f"{precision}, load {os.getloadavg()[0]:.1f}")
+    tell([*place, *recomputed(plan)], TIMES, TIMES_HEADER, arguments, "counted")
 
 
-def timed(way: Callable[[], int]) -> tuple[int, float, float]:
-    """Patches, and seconds of the clock and of the CPU."""
+@dataclass(frozen=True)
+class Timed:
+    """Patches, seconds of the clock and of the CPU (NaN where not known), and what else took time."""
+
+    patches: int
+    wall: float
+    cpu: float
+    beside: str = ""
+
+
+def numbers(rounds: Sequence[Timed], base: Timed) -> list[str]:
+    """The cells of a way."""
+    wall, cpu = (statistics.median(getattr(t, of) for t in rounds) for of in ("wall", "cpu"))
+    patches = rounds[0].patches
+    shares = [f"{wall / base.wall:.2f}", "" if math.isnan(cpu) else f"{cpu / base.cpu:.2f}"]
+    told = [str(patches), f"{wall:.1f}", "" if math.isnan(cpu) else f"{cpu:.1f}", f"{1000 * wall / patches:.0f}"]
+    return [*told, *shares, rounds[-1].beside]
+
+
+def recomputed(plan: Plan) -> list[str]:
+    """How many patches meet a block amid many, and how many it would be if none were computed for two blocks."""
+    block = zyx([BLOCK_PATCHES * n for n in plan.patch])
+    middle = Box.of_shape(block, block)
+    met = len(patches_meeting(zyx([3 * n for n in block]), plan, middle))
+    steps = [round(n * (1 - plan.inference.overlap)) for n in plan.patch]
+    own = math.prod(b / s for b, s in zip(block, steps, strict=True))
+    who = f"blocks of {BLOCK_PATCHES} patches a side amid others"
+    return [who, f"{met} for {own:.0f}", "", "", "", f"{met / own:.2f}", "", ""]
+
+
+def cropped(path: str, crop: str, folder: Path) -> Volume:
+    """The first voxels of a volume in a file of their own."""
+    import h5py
+
+    from pytc_auto.io.open import open_volume
+
+    whole = open_volume(path)
+    shape = zyx([min(int(n), e) for n, e in zip(crop.split(","), whole.shape, strict=True)])
+    with h5py.File(folder / "volume.h5", "w") as file:
+        stored = file.create_dataset("raw", data=whole.read(Box.of_shape(shape)), chunks=(32, 64, 64), compression="gzip")
+        stored.attrs["resolution"] = whole.voxel_size_nm
+    return open_volume(str(folder / "volume.h5"))
+
+
+def patches_of(volume: Volume, plan: Plan) -> int:
+    return len(patches_meeting(volume.shape, window_plan(plan, volume.shape), volume.box))
+
+
+def whole_block(volume: Volume) -> Zyx:
+    """A block that holds the volume."""
+    return zyx([-(-n // c) * c for n, c in zip(volume.shape, CHUNK, strict=True)])
+
+
+def write_model(network: Any, plan: Plan, volume: Volume, folder: Path) -> Path:
+    """The network in a model folder, for one block; decoded by the cheapest decoder, for there is nothing to see."""
+    from pytc_auto.models.weights import save_weights
+    from pytc_auto.schema.model import DecoderChoice
+
+    assert isinstance(plan.inference, Inference)
+    folder.mkdir()
+    plan.replace(inference=plan.inference.replace(block=whole_block(volume))).save(folder / "plan.yaml")
+    DecoderChoice(kind="components", parameters={"threshold": 0.5}).save(folder / "decoder.json")
+    save_weights(network, folder / "fold_0.safetensors")
+    return folder
+
+
+def as_torch_has_it(network: torch.nn.Module) -> torch.nn.Module:
+    """The network with torch's own convolutions."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.__class__ = torch.nn.Conv3d
+    return network
+
+
+def command(volume: Volume, model: Path, patches: int) -> Timed:
+    """``pytc predict`` in a process of its own: its prediction, and apart what is before and after."""
+    given = [sys.executable, __file__, "time", volume.source.partition(":")[0], "--child", "--model", str(model)]
+    started = time.time()
+    found = json.loads(subprocess.run(given, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    start, end = found["began"] - started, found["decoded"] - found["predicted"]
+    beside = f"start {start:.1f} s, opening {found['predicting'] - found['began']:.1f} s, decoding {end:.1f} s"
+    return Timed(patches, found["predicted"] - found["predicting"], math.nan, beside)
+
+
+def predict_volume(path: str, model: str) -> dict[str, float]:
+    """When each part of a prediction began or ended, in seconds of the epoch."""
+    import pytc_auto
+
+    seen: dict[str, float] = {}
+
+    def note(what: str, _done: float, _of: float) -> None:
+        if what.startswith("predicting"):
+            seen.setdefault("predicting", time.time())
+            seen["predicted"] = time.time()
+
+    with tempfile.TemporaryDirectory() as folder:
+        seen["began"] = time.time()
+        pytc_auto.predict([path], model=model, out=Path(folder) / "out", progress=note)
+        seen["decoded"] = time.time()
+    return seen
+
+
+def timed(way: Callable[[], int]) -> Timed:
+    """What a way in this process takes."""
     wall, cpu = time.perf_counter(), time.process_time()
     patches = way()
-    return patches, time.perf_counter() - wall, time.process_time() - cpu
+    return Timed(patches, time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def bare(network: Any, plan: Plan, volume: Volume) -> int:
     """As many forward passes as the volume has patches, in our precision and layout."""
-    predictor = Predictor([network], plan)
-    patches = patches_meeting(volume.shape, window_plan(plan, volume.shape), volume.box)
-    predictor.read(volume, patches[0].intersect(volume.box))
+    predictor, patches = Predictor([network], window_plan(plan, volume.shape)), patches_of(volume, plan)
     patch = torch.randn(1, 1, *predictor.plan.patch)
     with torch.inference_mode(), autocast(predictor.precision, "cpu"):
-        for _ in patches:
+        for _ in range(patches):
             predictor._forward(patch)
-    return len(patches)
+    return patches
 
 
-def ours(network: Any, plan: Plan, volume: Volume, block: Zyx) -> int:
-    """From the volume on disk to predictions on disk; the number of patches that are computed."""
-    predictor = Predictor([network], plan)
+def ours(network: Any, plan: Plan, volume: Volume) -> int:
+    """From the volume on disk to predictions on disk, as one block; the number of patches."""
     with tempfile.TemporaryDirectory() as folder:
-        predict(predictor, plan, volume, block, Path(folder))
-    boxes = blocks(volume.box, whole_chunks(block, CHUNK))
-    return sum(len(patches_meeting(volume.shape, predictor.plan, box)) for box in boxes)
+        predict(Predictor([network], plan), plan, volume, whole_block(volume), Path(folder))
+    return patches_of(volume, plan)
 
 
 def predict(predictor: Predictor, plan: Plan, volume: Volume, block: Zyx, folder: Path) -> None:
@@ -209,7 +313,7 @@ def tell_memory(extent: str, plan: Plan, arguments: argparse.Namespace) -> None:
 def memory(plan: Plan, shape: Zyx) -> dict[str, float]:
     """One prediction, in this process."""
     assert isinstance(plan.inference, Inference)
-    layer = torch.nn.Conv3d(1, plan.channels, 3, padding=1)
+    layer = with_own_convolutions(torch.nn.Conv3d(1, plan.channels, 3, padding=1))
     torch.nn.init.zeros_(layer.weight)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

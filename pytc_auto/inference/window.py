@@ -201,7 +201,8 @@ def _normalized(gray_zyx: torch.Tensor, intensity: Intensity) -> torch.Tensor:
 def _channels_last(patch_nczyx: torch.Tensor) -> torch.Tensor:
     """A one-channel patch whose strides say that channels are last, the layout in which a CPU convolves fastest in 16 bits.
 
-    In float32 the weights say so (``models.convolution.laid_out``). torch takes a layout from the strides, and with a single channel they fit both layouts, so the wanted ones are set.
+    torch takes a layout from the strides, and with a single channel they fit both layouts, so the wanted ones are set. In
+    float32 it is the weights that say so, see ``models.convolution.laid_out``.
     """
     z, y, x = patch_nczyx.shape[2:]
     return patch_nczyx.contiguous().as_strided(patch_nczyx.shape, (z * y * x, 1, y * x, x, 1))

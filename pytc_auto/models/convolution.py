@@ -1,10 +1,10 @@
 """Convolutions of float32 on a CPU: by the faster kernels, in the faster layout.
 
 torch hands a convolution to oneDNN, except one of a single small sample (channels × Z × Y at most 20,480), which an older routine
-takes that is up to five times slower: the stem and the coarse stages of any network whose patches come one by one. Two ways
-around it give the same numbers. Without gradients oneDNN is called by its name. With gradients that would not do, since the backward
-pass chooses again; but groups always go to oneDNN, so the sample is laid beside itself and each half of the outputs is convolved
-from its own copy. In bf16 all goes to oneDNN as it is.
+takes that is up to three times slower: the stem and the coarse stages of any network whose patches come one by one. Two ways
+around it give the same numbers. Without gradients oneDNN is called by its name. With gradients that would not do, since the
+backward pass chooses again; but groups always go to oneDNN, so the sample is laid beside itself, and each half of the outputs is
+convolved from its own copy. In bf16 all goes to oneDNN as it is.
 
 Where channels are last, oneDNN's convolutions of float32 are faster, the gradients of weights most of all; depthwise ones are
 slower. Layouts are handed on from layer to layer by the weights. Timings are in docs/log.md.

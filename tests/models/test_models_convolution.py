@@ -23,7 +23,10 @@ ELSEWHERE = {
     "one voxel": ({"in_channels": 2, "out_channels": 4, "kernel_size": 1}, (1, 2, 5, 6, 7)),
     "groups": ({"in_channels": 2, "out_channels": 4, "kernel_size": 3, "groups": 2}, (1, 2, 5, 6, 7)),
     "same": ({"in_channels": 2, "out_channels": 4, "kernel_size": 3, "padding": "same"}, (1, 2, 5, 6, 7)),
-    "reflected": ({"in_channels": 2, "out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": "reflect"}, (1, 2, 5, 6, 7)),
+    "reflected": (
+        {"in_channels": 2, "out_channels": 4, "kernel_size": 3, "padding_mode": "reflect", "padding": 1},
+        (1, 2, 5, 6, 7),
+    ),
     "large": ({"in_channels": 2, "out_channels": 4, "kernel_size": 3}, (1, 2, 3, SMALL // 6 + 1, 3)),
 }
 
