@@ -13,6 +13,7 @@ import tifffile
 import pytc_auto
 from pytc_auto.cli import main
 from pytc_auto.errors import DataError
+from pytc_auto.geometry import Box
 
 SIZE = (20.0, 9.0, 8.0)
 SHAPE = (12, 14, 20)
@@ -108,3 +109,41 @@ def test_a_hostile_file_is_one_error(tubes, monkeypatch, capsys):
     assert not (tubes / "ran").exists()
     pickle.loads((tubes / "evil.pkl").read_bytes())
     assert (tubes / "ran").exists()
+
+
+def test_of_a_box_skeletons_are_cut_at_its_faces(tubes):
+    """Voxels 4 to 15 of x: 7 voxels of the one piece, 5 of the other; the tube along y is whole."""
+    box = Box((0, 0, 4), (12, 14, 16))
+    scores = pytc_auto.evaluate(tubes / "seg.h5", skeletons=tubes / "swc", box=box, json_file=tubes / "s.json")
+    assert scores["erl_nm"] == pytest.approx((48**2 + 32**2 + 117**2) / (88 + 117))
+    assert scores["nerl"] == pytest.approx((48**2 + 32**2 + 117**2) / (88**2 + 117**2))
+    document = json.loads((tubes / "s.json").read_text())
+    assert document["box"] == {"start": [0, 0, 4], "stop": [12, 14, 16]}
+    facts = document["skeletons"]
+    assert (facts["clipped"], facts["nodes"], facts["nodes_outside"], facts["length_nm"]) == (True, 26, 8, 88 + 117)
+    both = pytc_auto.evaluate(tubes / "seg.h5", tubes / "seg.h5", skeletons=tubes / "swc", box=box)
+    assert {name: both[name] for name in scores} == scores
+
+
+@pytest.mark.parametrize("skeletons", ["swc", "skeleton.pkl"])
+def test_a_part_that_was_segmented_lies_by_its_offset(tubes, skeletons):
+    with h5py.File(tubes / "seg.h5") as file, h5py.File(tubes / "part.h5", "w") as part:
+        data = part.create_dataset("main", data=file["main"][:, 2:, 4:16])
+        data.attrs["resolution"], data.attrs["offset"] = SIZE, (0, 2 * 9, 4 * 8)
+    wanted = pytc_auto.evaluate(tubes / "seg.h5", skeletons=tubes / "swc", box=Box((0, 2, 4), (12, 14, 16)))
+    box = Box((0, 0, 0), (12, 12, 12))
+    assert pytc_auto.evaluate(tubes / "part.h5", skeletons=tubes / skeletons, box=box) == wanted
+    in_labels = Box((0, 2, 4), (12, 14, 16))
+    found = pytc_auto.evaluate(tubes / "part.h5", tubes / "seg.h5", skeletons=tubes / skeletons, box=in_labels)
+    assert {name: found[name] for name in wanted} == wanted
+
+
+def test_a_box_beside_the_segmentation_and_a_border_are_refused(tubes):
+    with pytest.raises(
+        DataError, match=r"--box: \[0:12, 0:14, 0:21\] is not a part of .*seg.h5:main, which is \[0:12, 0:14, 0:20\]"
+    ):
+        pytc_auto.evaluate(tubes / "seg.h5", skeletons=tubes / "swc", box=Box((0, 0, 0), (12, 14, 21)))
+    with pytest.raises(DataError, match=r"no edge lies in \[0:1, 0:14, 0:20\]"):
+        pytc_auto.evaluate(tubes / "seg.h5", skeletons=tubes / "swc", box=Box((0, 0, 0), (1, 14, 20)))
+    with pytest.raises(DataError, match=r"in all of the box.*Leave out --border and --ignore"):
+        pytc_auto.evaluate(tubes / "seg.h5", tubes / "seg.h5", skeletons=tubes / "swc", border=(0, 1, 0))
