@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pytc_auto.cli.screen import bars, screen
+from pytc_auto.cli.screen import bars, escaped, screen
 from pytc_auto.options import BorderOption, BoxOption, KindName, UnitsName, VoxelSizeOption
 
 
@@ -33,6 +33,7 @@ def evaluate(  # noqa: PLR0913, PLR0917
     from pytc_auto.pipeline.evaluation import evaluate as run
     from pytc_auto.report.terminal import score_table
 
+    assumed: list[str] = []
     with bars() as shown:
         scores = run(
             segmentation,
@@ -47,7 +48,10 @@ def evaluate(  # noqa: PLR0913, PLR0917
             skeleton_units=skeleton_units.value,
             voxel_size_nm=voxel_size,
             json_file=json,
+            say=assumed.append,
             progress=shown,
         )
     against = " and ".join(str(truth) for truth in (labels, skeletons) if truth)
+    for remark in assumed:
+        screen().print(f"[yellow]Note:[/] {escaped(remark)}")
     screen().print(score_table(scores, f"{segmentation} against {against}"))

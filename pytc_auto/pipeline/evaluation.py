@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 from pytc_auto.errors import DataError, OutputError
@@ -14,6 +15,7 @@ from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, Zyx, ZyxFloat
 from pytc_auto.io.open import locate, open_segmentation
 from pytc_auto.io.volume import Volume
+from pytc_auto.pipeline.placing import placed_in
 from pytc_auto.pipeline.run_lengths import follow
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import SkeletonUnits
@@ -44,6 +46,7 @@ def evaluate(  # noqa: PLR0913
     skeleton_units: SkeletonUnits = "nm",
     voxel_size_nm: ZyxFloat | None = None,
     json_file: str | Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> dict[str, float]:
     """Compare a segmentation with the truth: labels voxel by voxel, skeletons node by node.
@@ -63,6 +66,7 @@ def evaluate(  # noqa: PLR0913
         skeleton_units: Of SWC files, which store x, y, z.
         voxel_size_nm: z, y, x of all volumes; None: as the files tell.
         json_file: Where to write the scores as well, with all that changes them, as a ``schema.scores.Evaluation``.
+        say: Told what was assumed of where the volumes lie.
         progress: Told how far the comparison is.
 
     Returns:
@@ -86,7 +90,7 @@ def evaluate(  # noqa: PLR0913
     if labels is not None:
         truth = open_segmentation(labels, voxel_size_nm=voxel_size_nm)
         mask = None if ignore is None else open_segmentation(ignore, voxel_size_nm=voxel_size_nm)
-        region = common_region(found, truth, box=box, ignore=mask, border=border)
+        region = common_region(placed_in(found, truth, say), truth, box=box, ignore=mask, border=border)
         tolerance = _tolerance(region, boundary_nm)
         compared = compare(region, kind=kind, components=components, tolerance=tolerance, progress=progress)
         document = _document(region, compared, border, tolerance).replace(components=components)
