@@ -25,7 +25,7 @@ from pytc_auto.decoding.regions import grouped, numbered
 from pytc_auto.geometry import Box, Zyx
 from pytc_auto.io.predictions import UInt8, channel_slices, is_predicted, probabilities
 from pytc_auto.schema.agreement import COMPONENTS as HEADS
-from pytc_auto.schema.heads import DistanceHead, FlowHead, Head
+from pytc_auto.schema.heads import DistanceHead, Head
 from pytc_auto.schema.plan import Plan
 
 FORWARD = (16, 4, 1)
@@ -146,10 +146,10 @@ def _read(plan: Plan) -> tuple[Head, slice]:
 
 
 def _inside(stored_czyx: Stored, plan: Plan) -> Float32:
-    """How much a voxel is inside of an instance, 0 to 1; of a distance or flow the middle is at 0."""
+    """How much a voxel is inside of an instance, 0 to 1; of a distance the middle is at 0."""
     head, channels = _read(plan)
     first = probabilities(stored_czyx[channels], [head], plan.inference.logit_scale)[0]
-    return (1 + first) / 2 if isinstance(head, DistanceHead | FlowHead) else first
+    return (1 + first) / 2 if isinstance(head, DistanceHead) else first
 
 
 def _faces(core_czyx: Stored, plan: Plan, parameters: Parameters) -> Faces:

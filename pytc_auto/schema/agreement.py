@@ -22,7 +22,7 @@ DECODES: Mapping[str, frozenset[str]] = {
     "polarity": frozenset({"polarity"}),
 }
 """The heads that each kind of decoder reads, all of them."""
-COMPONENTS = ("foreground", "affinities", "signed_distance", "skeleton_distance", "boundary", "flow", "v1")
+COMPONENTS = ("foreground", "affinities", "signed_distance", "skeleton_distance", "boundary", "v1")
 """The heads of which the decoder components reads one, in the order of preference."""
 EITHER = frozenset({"foreground", "v1"})
 """Heads that go with labels of instances and of classes; the first class is no foreground."""
@@ -98,6 +98,10 @@ def _heads(heads: list[Head], labels: Labels | None, decoder: Decoder | None) ->
             wanted = len(labels.values)
             yield f"heads.{number}.class_weights: has {head.channels} values, labels.values has {wanted}. Give one weight a class"
     kinds = {head.kind for head in heads}
+    if kinds == {"flow"}:
+        told = "flow alone tells which way an instance's center lies, not where instances are, and no decoder can do with that"
+        yield f"heads: {told}. Add a foreground or an affinities head"
+        return
     for kind in decoder.kinds if decoder else []:
         if not reads(kind, kinds):
             needed = " or ".join(COMPONENTS) if kind == "components" else " and ".join(sorted(DECODES[kind]))

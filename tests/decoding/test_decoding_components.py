@@ -67,6 +67,13 @@ def test_it_wants_a_head_that_it_can_read():
         small_plan(heads=[{"kind": "polarity", "loss": "focal", "weight": 1}], decoder=DECODER)
 
 
+def test_flow_alone_is_no_target():
+    flow = {"kind": "flow", "loss": "mse", "weight": 1}
+    with pytest.raises(ValueError, match=r"heads: flow alone tells which way .*, not where .* Add a foreground or an affinities head"):
+        small_plan(heads=[flow], decoder=DECODER)
+    assert small_plan(heads=[flow, FOREGROUND], decoder=DECODER).channels == 4
+
+
 def test_activations_go_with_the_heads():
     raw = small_plan(heads=[DISTANCE, FOREGROUND], decoder=DECODER).model_dump(mode="json")
     with pytest.raises(PlanError, match=r"inference\.activations: has 1 values, heads has 2"):
