@@ -176,7 +176,8 @@ def colored(source: str, channels: int) -> DataError:
     """What is said of an image with several samples per voxel."""
     return DataError(
         f"{source}: has {channels} channels (RGB or the like), a volume has one. "
-        "Convert it to gray, for example in Fiji (Image > Type > 8-bit) or with: magick IN -colorspace Gray OUT"
+        "Convert it to gray, for example in Fiji (Image > Type > 8-bit) or with: magick IN -colorspace Gray OUT. "
+        "Labels must be stored as numbers, one for each object or class: as gray, different colors may become the same."
     )
 
 
