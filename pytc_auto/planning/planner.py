@@ -219,6 +219,8 @@ def _symmetries(ground: _Ground, fit: Schedule, heads: Sequence[Head]) -> int:
 def _intensity(fingerprint: Fingerprint) -> Decision[Intensity]:
     """Clip at the 0.5 and 99.5 percentiles; subtract the mean, divide by the standard deviation."""
     facts = fingerprint.intensity
+    if facts is None and fingerprint.sections.missing_rate == 1:
+        raise PlanError(f"{fingerprint.name}: every section of the images is blank. Check the image files.")
     if facts is None:
         return Decision(Intensity(clip=(0.0, 255.0), scale=(128.0, 50.0)), "intensity.unknown", {"mean": None, "std": None})
     low, high = facts.percentiles["p0_5"], facts.percentiles["p99_5"]

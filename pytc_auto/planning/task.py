@@ -68,7 +68,7 @@ def read_labels(
         voxel_size_nm: Of the working grid, (z, y, x).
 
     Raises:
-        PlanError: Classes are wanted, but the labels' values are not known.
+        PlanError: Classes are wanted, but the labels' values are not known, or are fewer than two.
     """
     if task == "classes":
         return _read_classes(fingerprint)
@@ -88,6 +88,11 @@ def _read_classes(fingerprint: Fingerprint) -> Decision[InstanceLabels | ClassLa
             "Use --task neurons or --task objects."
         )
     values = {v: fingerprint.class_names.get(v, f"class {v}") for v in sorted(found) if v not in fingerprint.unlabeled}
+    if len(values) < 2:
+        raise PlanError(
+            f"{fingerprint.name}: the labels hold a single value, {', '.join(map(str, values))}; there is nothing to tell apart. "
+            "Give labels with two values at least; what is not an object is usually 0."
+        )
     reading = ClassLabels(kind="classes", values=values, unlabeled=fingerprint.unlabeled)
     shares = [f"{v}: {'unknown' if share is None else rounded(share)}" for v, share in sorted(found.items())]
     return Decision(reading, rule, {"shares": shares})
