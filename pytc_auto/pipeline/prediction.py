@@ -54,7 +54,7 @@ def predict(  # noqa: PLR0913
         members: Folds whose networks are used, of each model; all by default.
         symmetries: Predictions averaged per patch; the plan's number by default.
         keep_predictions: Keep the network's output beside the segmentation.
-        force: Go on although the voxel size differs from the one the model was trained on.
+        force: Go on although voxel size or gray values differ from those the model was trained on.
         executor: Where the blocks are predicted, from ``make_executor``: in this process by default.
         formats: tif, h5, nii.gz, precomputed: the segmentation is written in these, too, beside the OME-Zarr arrays. Of an output
             that is finished nothing is predicted again.
@@ -66,7 +66,8 @@ def predict(  # noqa: PLR0913
         The output of each volume. With a shard it may not be complete: ``told`` knows.
 
     Raises:
-        DataError: A volume or the mask cannot be read, has another voxel size, or does not hold the box.
+        DataError: A volume or the mask cannot be read, has another voxel size or other gray values than the training, or does not hold the
+            box.
         ModelError: A model folder is incomplete or damaged, has no such member, or does not go with another.
         PlanError: The plan's geometry does not allow so many symmetries.
         OutputError: The output was made by another job, or two volumes have the same; a format is not known or cannot hold the

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from pytc_auto.errors import OutputError
+from pytc_auto.errors import DataError, OutputError
 from pytc_auto.executors.claim import claimed
 from pytc_auto.executors.executor import Executor
 from pytc_auto.executors.presence import Worker
@@ -23,10 +23,13 @@ def segment(job: Job, executor: Executor, progress: Progress) -> str:
         What is left to other shards; empty if the segmentation is complete.
 
     Raises:
+        DataError: The gray values are not of the kind that the model was trained on.
         ModelError: The weights cannot be used; the output is as it was.
         OutputError: The output cannot be written; the same call goes on from there.
     """
     job.setting.check_weights()
+    if job.source.random_access:
+        check_gray_values(job, job.source)
     try:
         job.note(finished=False)
         with claimed(job.claim(f"shard-{executor.shard.index}-of-{executor.shard.count}"), waiting=_told(progress)):
@@ -45,6 +48,8 @@ def _segment(job: Job, executor: Executor, progress: Progress) -> str:
         if job.finished():
             return ""
         source = cached(job.source, job.target / STATE / "cache", progress)
+        if not job.source.random_access:
+            check_gray_values(job, source)
         mask = job.mask and cached(job.mask, job.target / STATE / "cache", progress)
         create_predictions(job, source)
     predicted = predict_step(job, source, mask, executor, progress)
@@ -68,6 +73,31 @@ def _decode(job: Job, source: Volume, predicted: Predicted, executor: Executor, 
         add_pyramid(job.target, kind="image", levels=levels, progress=progress)
     job.note(finished=True)
     clear_away(job)
+
+
+def check_gray_values(job: Job, source: Volume) -> None:
+    """See that the network can see something, unless the job is forced.
+
+    Args:
+        job: What is asked for.
+        source: Its volume; readable by box.
+
+    Raises:
+        DataError: Hardly a value lies where those of the training did, or they hardly differ.
+    """
+    from pytc_auto.data.gray_range import sample_gray_values
+
+    intensity = job.setting.plan.intensity
+    if job.setting.force or intensity.range != "stored":
+        return
+    found = sample_gray_values(source, job.box, intensity)
+    if found is not None and not found.fit(intensity):
+        mean, deviation = intensity.scale
+        raise DataError(
+            f"{job.path}: its gray values are {found.mean:.3g} on average and vary by {found.deviation:.3g}, but the model was "
+            f"trained on {mean:.3g}, varying by {deviation:.3g}. Convert the volume to the range of the training volumes, or go on "
+            "as it is with --force."
+        )
 
 
 def clear_away(job: Job) -> None:

@@ -63,7 +63,7 @@ class Setting:
         mask: Volume that is not 0 where there is something to segment.
         voxel_size_nm: (z, y, x), where a volume does not tell.
         keep_predictions: Whether the network's output is kept.
-        force: Whether another voxel size than the training's is let through.
+        force: Whether another voxel size, or other gray values than the training's are let through.
         formats: In which a finished segmentation is written, too.
         command: The command line as it was given.
     """
@@ -212,7 +212,7 @@ class Job:
             if not self.target.exists() or (self.target.is_dir() and {p.name for p in self.target.iterdir()} <= {STATE}):
                 return False
             raise OutputError(
-                f"{self.target}: exists already and is not an output of pytc predict. Choose another -o, or delete it."
+                f"{self.target}: exists already and is not an output of pytc predict. It is left as it is: choose another -o."
             )
         found = json.loads(state.read_text(encoding="utf-8"))
         before = found.get("job")
@@ -240,7 +240,7 @@ class Job:
 
 def _declared_voxel_size(path: Path) -> ZyxFloat | None:
     """What a dataset.yaml beside the volume, or beside its images folder, says."""
-    for folder in (path.parent, path.parent.parent):
+    for folder in path.absolute().parents[:2]:
         if (folder / "dataset.yaml").is_file():
             return Declared.load(folder / "dataset.yaml").voxel_size_nm
     return None

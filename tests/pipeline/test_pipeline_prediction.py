@@ -285,3 +285,20 @@ def test_the_command_line_ends_with_a_table(monkeypatch, capsys, tmp_path, three
     code, out, _ = run_cli(monkeypatch, capsys, "predict", "in/a.h5", "--model", model, "-o", "x")
     assert code == 0
     assert "in/a.h5" in out
+
+
+@pytest.mark.parametrize("name", ["cell.h5", "cell.npz"])
+def test_other_gray_values_than_the_trainings_are_refused_before_anything_is_predicted(tmp_path, model, volume, name):
+    with h5py.File(volume) as file:
+        gray = file["main"][:] / np.float32(255)
+    if name == "cell.h5":
+        with h5py.File(volume, "w") as file:
+            file["main"] = gray
+    else:
+        np.savez_compressed(tmp_path / name, gray)
+    wanted = {"model": model, "out": tmp_path / "out", "voxel_size_nm": VOXEL_SIZE}
+    with pytest.raises(DataError, match=r"cell.*: its gray values are 0\.5.* on average .* trained on 1.* Convert .* --force"):
+        pytc_auto.predict([tmp_path / name], **wanted)
+    assert not (tmp_path / "out/0").exists()
+    (out,) = pytc_auto.predict([tmp_path / name], **wanted, force=True)
+    assert segmented(out).shape == SHAPE
