@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -83,13 +84,19 @@ def check_field(model: type[Part], name: str, raw: object, where: str) -> Any:
     Raises:
         PlanError: The value is not valid; all faults are listed with their path.
     """
-    field = model.model_fields[name]
-    definition: Any = {name: (field.annotation, field)}
-    single: type[Part] = create_model(model.__name__, __base__=Part, **definition)
+    single = _alone(model, name)
     try:
         return getattr(single.model_validate({name: raw}), name)
     except ValidationError as error:
         raise PlanError("\n".join(_faults(single, error, where))) from error
+
+
+@cache
+def _alone(model: type[Part], name: str) -> type[Part]:
+    """A record of one field of another; making it takes much longer than using it."""
+    field = model.model_fields[name]
+    definition: Any = {name: (field.annotation, field)}
+    return create_model(model.__name__, __base__=Part, **definition)
 
 
 def _valid(model: type[Part], raw: Mapping[str, Any]) -> dict[str, Any]:
