@@ -57,13 +57,15 @@ def _v1_network(config: V1Config, kind: V1Kind, where: str) -> tuple[Raw, list[t
     features, told = list(config["MODEL.FILTERS"]), []
     backbone = config["MODEL.BACKBONE"] if kind == "v1_fpn_3d" else None
     efficient = backbone == "efficientnet"
+    if efficient and len(config["MODEL.KERNEL_SIZES"]) < FPN_STAGES:
+        refuse(where, "IndexError", f"list index out of range: MODEL.KERNEL_SIZES {config['MODEL.KERNEL_SIZES']}")
     if backbone and config["MODEL.POOLING_LAYER"]:
         told.append(("MODEL.POOLING_LAYER", "had no effect on fpn_3d, which is made coarser by strides"))
     blocks = [1] * len(features) if backbone is None else _blocks(config, backbone, told)
     stages = stages_v1(
         kind,
         _isotropy(config, kind, len(features), where),
-        sizes=config["MODEL.KERNEL_SIZES"] if efficient else None,
+        sizes=config["MODEL.KERNEL_SIZES"][:FPN_STAGES] if efficient else None,
         whole=bool(config["DATASET.IS_ISOTROPIC"]),
     )
     return {

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytc_auto.errors import PlanError
 from pytc_auto.geometry import Zyx, ZyxFloat, symmetry_group, zyx
 from pytc_auto.legacy.augmentation import translate_augmentation
-from pytc_auto.legacy.config import V1Config, refuse
+from pytc_auto.legacy.config import V1Config, defaults, refuse
 from pytc_auto.legacy.decoder import translate_decoder
 from pytc_auto.legacy.heads import Learned, translate_heads
 from pytc_auto.legacy.keys import FIELDS, GONE, fields_of
@@ -28,6 +29,7 @@ WIDE = 1e9
 """Gray values beyond it are none."""
 WHOLE = 0.01
 """A factor this near a whole number is one."""
+MAY_BE_NULL = ("MODEL.ATTENTION", "INFERENCE.AUG_NUM")
 Memory = Callable[[Plan], int]
 """Bytes of a training step."""
 
@@ -88,12 +90,28 @@ def translate(config: V1Config, given: Given, where: str) -> Translation:
     Raises:
         PlanError: v1 itself fails with it, in its own words; or images of several channels are asked for.
     """
+    refuse_nulls(config, where)
     made = _Made(config, given, where)
-    raw = made.raw()
+    try:
+        raw = made.raw()
+    except (TypeError, ValueError, IndexError) as error:
+        raise PlanError(f"{where}: a value is not of the kind that v1 takes ({error}). Compare it with v1's default.") from error
     plan = Plan.parse(raw, where)
     plan = plan.replace(memory={"bytes": max(1, given.memory(plan)), "source": "estimate"})
     choice = DecoderChoice.parse(made.choice, where)
     return Translation(plan, made.model_plan(plan), choice, _rows(config, made.told))
+
+
+def refuse_nulls(config: V1Config, where: str) -> None:
+    """See that no value is null that v1 has need of; YACS lets null stand for anything.
+
+    Raises:
+        PlanError: Some are; all are named.
+    """
+    used = dict.fromkeys(key for keys in FIELDS.values() for key in keys)
+    nulls = [key for key in used if config[key] is None and defaults()[key] is not None and key not in MAY_BE_NULL]
+    if nulls:
+        refuse(where, "TypeError", f"{', '.join(nulls)} must not be None")
 
 
 class _Made:

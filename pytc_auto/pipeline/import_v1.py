@@ -12,7 +12,7 @@ from pytc_auto.legacy.config import V1Config, load_config
 from pytc_auto.legacy.folds import folds_of, in_order
 from pytc_auto.legacy.network import carried_over
 from pytc_auto.legacy.prediction import triple
-from pytc_auto.legacy.translate import Given, Row, Translation, translate
+from pytc_auto.legacy.translate import Given, Row, Translation, refuse_nulls, translate
 from pytc_auto.legacy.volumes import Named, named_volumes
 from pytc_auto.pipeline.runs import Run
 from pytc_auto.planning.machines import PRESETS
@@ -70,6 +70,7 @@ def import_v1(
     if run.started:
         raise OutputError(f"{run.folder}: was trained already. Choose another -o, or delete it.")
     loaded = load_config(config, base=base, pairs=pairs)
+    refuse_nulls(loaded, str(config))
     named = named_volumes(loaded, Path.cwd())
     volumes = in_order(named.volumes)
     found = _look(volumes)

@@ -17,7 +17,9 @@ from pytc_auto.models.weights import load_state, some
 
 STATE, COUNT, WRAPPER = "state_dict", "n_averaged", "module."
 """Names in v1's files: the weights; how many were averaged; what wrappers for averages and devices put ahead of each name."""
-ADVICE = "Use the configuration that lies beside the checkpoint (config.yaml in its folder)"
+ADVICE = "Use the configuration that lies beside the checkpoint (config.yaml in its folder), or give the --base that went with it"
+UNREAD = "Weights only load failed"
+"""What torch says of files that it did not write, too."""
 ASKED = re.compile(r"GLOBAL (\S+)")
 
 
@@ -85,6 +87,11 @@ def load_v1(network: nn.Module, state: dict[str, torch.Tensor], where: Path | st
     """
     if any(isinstance(module, Deployed) for module in network.modules()):
         state = deployed(state)
+    if not state.keys() & network.state_dict().keys():
+        raise ModelError(
+            f"{where}: none of its weights has a name of this network's, they are {some(list(state))}. Use the configuration of its "
+            "architecture; networks from before 2021 (unet_residual_3d and others) are not carried over."
+        )
     load_state(network, state, where, advice=ADVICE)
 
 
@@ -103,6 +110,7 @@ def _loaded(path: Path) -> Any:
                 "Do not open it elsewhere; get it from its source again."
             ) from error
         said = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        said = "torch did not write it" if said.startswith(UNREAD) else said
         raise ModelError(f"{path}: is no whole checkpoint ({said}). Copy it again, or use another iteration's.") from error
 
 
