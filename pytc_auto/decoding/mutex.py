@@ -63,7 +63,6 @@ def _grown(
     segments_zyx: npt.NDArray[np.uint64], inside_zyx: npt.NDArray[np.float32], axes: Sequence[int]
 ) -> npt.NDArray[np.uint32]:
     """Specks are given up, and the others grow over them; only what lies beside specks is flooded."""
-    from scipy import ndimage
     from skimage.segmentation import watershed
 
     segments = segments_zyx.view(np.int64)  # the number of one of its voxels
@@ -71,8 +70,18 @@ def _grown(
     keep[0] = False
     seeds = np.take((np.cumsum(keep) * keep).astype(np.int32), segments)
     across = neighbors(axes, 1)
-    beside = ndimage.binary_dilation(seeds == 0, across)
+    beside = _with_neighbors(seeds == 0, axes)
     return np.where(beside, watershed(-inside_zyx, seeds * beside, connectivity=across, mask=beside), seeds).astype(np.uint32)
+
+
+def _with_neighbors(mask_zyx: npt.NDArray[np.bool_], axes: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """The voxels of a mask and those across their faces."""
+    found = mask_zyx.copy()
+    for axis in axes:
+        before, behind = ((*[slice(None)] * axis, end) for end in (slice(None, -1), slice(1, None)))
+        found[before] |= mask_zyx[behind]
+        found[behind] |= mask_zyx[before]
+    return found
 
 
 def same_segments(
