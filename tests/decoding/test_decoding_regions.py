@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from pytc_auto.decoding.regions import absorb_small, region_graph
+from pytc_auto.decoding.regions import absorb_small, region_graph, region_sizes
 
 
 def slowly(regions, affinities, axes=(0, 1, 2)):
@@ -115,3 +115,11 @@ def test_nothing_small_and_nothing_at_all():
     regions, affinities = three()
     assert absorb_small(region_graph(regions, (0, 1, 2), affinities), 0, by="affinity").tolist() == [0, 1, 2, 3]
     assert absorb_small(region_graph(np.zeros((2, 2, 2), np.uint32)), 9, by="contact").tolist() == [0]
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6), (1, 7, 3), (6, 1, 4), (3, 8, 1)])
+def test_voxels_are_counted(shape):
+    regions = np.random.default_rng(sum(shape)).integers(0, 4, shape).astype(np.uint32)
+    for part in (regions, regions[:, :, ::-1], np.moveaxis(regions, 0, 2)):
+        assert region_sizes(part, 6).tolist() == np.bincount(regions.ravel(), minlength=7).tolist()
+    assert region_sizes(np.zeros((0, 3, 4), np.uint32), 2).tolist() == [0, 0, 0]

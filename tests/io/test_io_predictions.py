@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytc_auto.io.predictions import LOGIT_SCALE, UNSEEN, channel_slices, probabilities, to_uint8
+from pytc_auto.io.predictions import LOGIT_SCALE, UNSEEN, channel_slices, is_predicted, probabilities, to_uint8
 from pytc_auto.schema.heads import AffinityHead, BinaryHead, ClassHead, DistanceHead, FlowHead, PolarityHead
 
 AFFINITIES = AffinityHead(kind="affinities", offsets=[(-1, 0, 0), (0, -1, 0), (0, 0, -1)], loss="balanced_bce", weight=1)
@@ -104,3 +104,11 @@ def test_what_was_not_predicted_is_stored_as_zero():
     rest = np.arange(logits.shape[1]) != 1
     np.testing.assert_array_equal(stored[:, rest], to_uint8(LOGITS, HEADS)[:, rest])
     assert stored[:, rest].any(axis=0).all()
+
+
+def test_a_voxel_is_predicted_where_any_channel_is_not_zero():
+    stored = np.zeros((3, 2, 3, 4), np.uint8)
+    stored[0, 0], stored[2, 1, 2, 3] = 7, 1
+    assert np.argwhere(~is_predicted(stored)).tolist() == [[1, y, x] for y in range(3) for x in range(4)][:-1]
+    stored[1, 1] = 255
+    assert is_predicted(stored).all()
