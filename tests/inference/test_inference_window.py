@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pytc_auto.data.intensity import normalize
 from pytc_auto.errors import DataError, ModelError
 from pytc_auto.geometry import Box, blocks, patch_grid
 from pytc_auto.inference.gaussian import gaussian_weights
 from pytc_auto.inference.predict import predict_box
-from pytc_auto.inference.window import _normalized, patches_meeting
+from pytc_auto.inference.window import Predictor, _normalized, patches_meeting
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.predictions import to_uint8
 from pytc_auto.io.volume import ArrayVolume
@@ -107,6 +109,20 @@ def test_blocks_equal_the_whole(make_plan, name, block):
     np.testing.assert_allclose(joined, whole, atol=1e-4)
     steps = to_uint8(joined, plan.heads).astype(int) - to_uint8(whole, plan.heads)
     assert np.abs(steps).max() <= 1
+
+
+extents = st.tuples(*[st.integers(1, 22)] * 3)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shape=extents, block=extents, overlap=st.sampled_from([0.0, 0.25, 0.5, 0.7]), seed=st.integers(0, 9))
+def test_any_blocks_of_any_volume_equal_the_whole(make_plan, shape, block, overlap, seed):
+    plan = make_plan(overlap=overlap, patch=[8, 12, 8], heads=FOREGROUND)
+    predictor, image = Predictor([a_network(plan, seed)], plan), ArrayVolume(an_image(shape, seed))
+    whole = to_uint8(predictor.predict(image, image.box), plan.heads).astype(int)
+    for box in blocks(image.box, block):
+        part = to_uint8(predictor.predict(image, box), plan.heads)
+        assert np.abs(part - whole[(slice(None), *box.slices)]).max() <= 1
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.3, 0.5, 0.75])

@@ -14,7 +14,9 @@ from safetensors.torch import load_file, save_file
 from tests_models import SHAPE, VOXEL_SIZE, write_model, write_volume
 
 import pytc_auto
+from pytc_auto.cli.program import main
 from pytc_auto.errors import DataError, ModelError, OutputError, PlanError
+from pytc_auto.executors import ledger
 from pytc_auto.inference.blocks import BlockPrediction
 from pytc_auto.io import ome_zarr, pyramid
 
@@ -124,6 +126,59 @@ def test_a_full_disk_is_gone_on_from(tmp_path, model, volume, monkeypatch, place
     one, two = (zarr.open_array(out / "labels/segmentation/0", mode="r")[:] for out in (whole, tmp_path / "o"))
     assert one.any()
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EDQUOT])
+def test_an_output_that_is_taken_away_is_gone_on_with(tmp_path, model, volume, monkeypatch, number):
+    (whole,) = pytc_auto.predict([volume], model=model, out=tmp_path / "whole", keep_predictions=True)
+    written, write = [], BlockPrediction.write
+
+    def taken_away(self, box, made):
+        if len(written) == 3:
+            raise OSError(number, os.strerror(number))
+        written.append(box)
+        write(self, box, made)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockPrediction, "write", taken_away)
+        with pytest.raises((OutputError, DataError), match=os.strerror(number)) as caught:
+            pytc_auto.predict([volume], model=model, out=tmp_path / "o", keep_predictions=True)
+    assert "run the same command again" in str(caught.value)
+    pytc_auto.predict([volume], model=model, out=tmp_path / "o", keep_predictions=True)
+    np.testing.assert_array_equal(*(zarr.open_array(out / "0", mode="r")[:] for out in (whole, tmp_path / "o")))
+
+
+def test_a_disk_that_is_full_when_a_block_is_marked_is_gone_on_from(tmp_path, model, volume, monkeypatch):
+    (whole,) = pytc_auto.predict([volume], model=model, out=tmp_path / "whole", keep_predictions=True)
+
+    def full(path, text):
+        raise FULL
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "write_whole", full)
+        with pytest.raises(OutputError, match=r"list of finished blocks cannot be used \(.*No space left on device\)\. Check"):
+            pytc_auto.predict([volume], model=model, out=tmp_path / "o", keep_predictions=True)
+    pytc_auto.predict([volume], model=model, out=tmp_path / "o", keep_predictions=True)
+    np.testing.assert_array_equal(*(zarr.open_array(out / "0", mode="r")[:] for out in (whole, tmp_path / "o")))
+
+
+@pytest.mark.parametrize("name", [*DAMAGES, "another voxel size", "an output below a file"])
+def test_on_the_command_line_it_is_one_message(tmp_path, model, volume, monkeypatch, capsys, name):
+    out = tmp_path / "o"
+    if name in DAMAGES:
+        DAMAGES[name][0](model)
+    elif name == "another voxel size":
+        volume = write_volume(tmp_path / "other.h5", size=(12.0, 9.0, 9.0))
+    else:
+        out = volume / "o"
+    monkeypatch.setattr("sys.argv", ["pytc", "predict", str(volume), "--model", str(model), "-o", str(out)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    told = capsys.readouterr()
+    assert stop.value.code == 1
+    assert "Traceback" not in told.out + told.err
+    assert told.err.startswith("Error: ")
+    assert not out.exists()
 
 
 def test_an_array_that_was_made_by_halves_is_made_again(tmp_path, model, volume, monkeypatch):
