@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pytc_auto.errors import ModelError
-from pytc_auto.schema.model import ModelScores
 from pytc_auto.schema.plan import Plan
 
 
-def start_from(network: Any, plan: Plan, model: Path, number: int, say: Callable[[str], None]) -> None:
+def start_from(network: Any, plan: Plan, model: Path, number: int, say: Callable[[str], None]) -> Path:
     """Fill a fresh network with the weights of another model as far as they go, and say what was not taken over.
 
     Args:
@@ -20,6 +19,9 @@ def start_from(network: Any, plan: Plan, model: Path, number: int, say: Callable
         model: Model folder. The member of the same fold is taken where there is one, else the first.
         number: Of the fold.
         say: Told what was taken over and what was not.
+
+    Returns:
+        The file of weights.
 
     Raises:
         ModelError: It is not a model folder, a file is damaged, or nothing fits.
@@ -40,13 +42,7 @@ def start_from(network: Any, plan: Plan, model: Path, number: int, say: Callable
         say(f"Not taken over, these start afresh: {some(taken.left)}")
     if taken.unused:
         say(f"Not taken over, the network has no such: {some(taken.unused)}")
-    if _same_data(other, plan) and (model / "scores.json").is_file() and ModelScores.load(model / "scores.json").refit:
-        say("It seems to have learned from all of this data, the held-out part included: validation scores will be too good")
-
-
-def _same_data(one: Plan, other: Plan) -> bool:
-    """Whether two plans are for the same voxels, as far as can be told: what was measured of them is the same."""
-    return (one.voxel_size_nm, one.intensity) == (other.voxel_size_nm, other.intensity)
+    return weights
 
 
 def _opened(model: Path, number: int) -> tuple[Plan, Path]:

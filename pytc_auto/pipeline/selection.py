@@ -13,6 +13,7 @@ import numpy as np
 
 from pytc_auto.errors import OutputError, PlanError
 from pytc_auto.pipeline.judging import Judged, check_comparable, judge
+from pytc_auto.pipeline.lineage import told_of_start
 from pytc_auto.pipeline.model_folder import differences
 from pytc_auto.pipeline.runs import SELECTION, Run, find_runs
 from pytc_auto.progress import Progress, silent
@@ -63,7 +64,7 @@ def select(
         what: Runs, a sweep's folder, a data folder (all runs planned from it), or model folders inside their runs.
         runs: Folder of all runs.
         out: Folder to write; ``selected`` in the folder of all runs by default. An earlier selection there is replaced.
-        say: Told what is being done.
+        say: Told what is being done, and which model was started from one that knows the held-out data.
         progress: Told how far it is.
 
     Raises:
@@ -77,6 +78,10 @@ def select(
     found = _trained(what, Path(runs), say)
     judged = [Judged.open(run, name) for run, name in zip(found, _names(found), strict=True)]
     check_comparable(judged)
+    for one in judged:
+        for number in one.held_out:
+            if (told := told_of_start(one.run, number)) is not None:
+                say(f"Careful: {one.name}, fold {number}, {told}")
     candidates = sorted(_candidates(judged, say, progress), key=lambda candidate: candidate.rank)
     selection = _selection(candidates)
     _write(target, candidates[0], selection)

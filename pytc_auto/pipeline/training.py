@@ -12,6 +12,7 @@ from pytc_auto.errors import PlanError
 from pytc_auto.pipeline.device import memory_for_data
 from pytc_auto.pipeline.held_out import WEIGHTS
 from pytc_auto.pipeline.init_from import start_from
+from pytc_auto.pipeline.lineage import STARTED, note_start
 from pytc_auto.pipeline.memory_advice import memory_wanted
 from pytc_auto.pipeline.processes import end_unless_first, is_first, wait_for_all
 from pytc_auto.pipeline.runs import Run, find_run
@@ -130,8 +131,8 @@ def train_fold(  # noqa: PLR0913
     from pytc_auto.training.fit import LAST, best_weights, device_for, fit
 
     folder = run.fold(number)
-    start = flags.init_from
-    if start is not None and (folder / "checkpoints" / f"{LAST}.ckpt").exists():
+    start, begun = flags.init_from, (folder / "checkpoints" / f"{LAST}.ckpt").exists()
+    if start is not None and begun:
         say(f"Fold {number} goes on from its own checkpoint; --init-from is ignored")
         start = None
     if fold_is_trained(run, number):
@@ -147,7 +148,9 @@ def train_fold(  # noqa: PLR0913
     seed_everything(plan.sampling.seed + number, workers=False, verbose=False)
     network = build_network(plan)
     if start is not None:
-        start_from(network, plan, start, number, say)
+        note_start(run.dataset(), held_out, start_from(network, plan, start, number, say), folder, say)
+    elif not begun:
+        (folder / STARTED).unlink(missing_ok=True)
     say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}")
     data = ConnectomicsDataModule(volumes, plan, division, workers=_workers(flags))
     with memory_wanted(run, plan):

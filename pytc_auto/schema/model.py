@@ -47,3 +47,15 @@ class ModelScores(Document):
         if self.chosen >= len(self.search):
             raise ValueError(f"chosen is row {self.chosen}, but search has {len(self.search)} rows, counted from 0")
         return self
+
+
+class StartedFrom(Document):
+    """started_from.json in a fold's folder: the model whose weights it began with. It stays with the run."""
+
+    format_version: Literal[1] = 1
+    model: str = Field(description="its folder")
+    member: NonNegativeInt = Field(description="the fold of that model")
+    weights: str = Field(description="SHA-256 of the file")
+    seen: bool | None = Field(
+        description="whether it, or what it was started from, has learned from what the fold holds out; null: cannot be told"
+    )

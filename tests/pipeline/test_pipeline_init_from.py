@@ -11,6 +11,7 @@ import pytc_auto
 from pytc_auto.errors import ModelError
 from pytc_auto.models.upkern import grow_kernel
 from pytc_auto.pipeline import training
+from pytc_auto.schema.model import StartedFrom
 from pytc_auto.schema.plan import Plan
 from pytc_auto.training.flags import Flags
 
@@ -106,4 +107,10 @@ def test_validation_data_that_the_start_has_seen_is_told(runs):
     scores.write_text(scores.read_text().replace('"refit": false', '"refit": true'))
     planned(runs, "seen", "network.kind=mednext", KERNELS)
     _, said = started(runs, "seen", runs / "refitted")
-    assert any("validation scores will be too good" in line for line in said)
+    assert any("It has learned from this fold's held-out part: validation scores will be too good" in line for line in said)
+    noted = StartedFrom.load(runs / "seen/folds/0/started_from.json")
+    assert (noted.model, noted.member, noted.seen) == (str((runs / "refitted").resolve()), 0, True)
+    planned(runs, "afresh", "network.kind=mednext", KERNELS)
+    shutil.copytree(runs / "seen/folds", runs / "afresh/folds", ignore=lambda *_: ["checkpoints", "scores.json"])
+    pytc_auto.train("afresh", runs=runs)
+    assert not (runs / "afresh/folds/0/started_from.json").exists()
