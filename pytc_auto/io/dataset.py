@@ -13,10 +13,13 @@ from pytc_auto.io.grid import Grid, alike, common_grid, nm, shape_fault
 from pytc_auto.io.layout import WANTED, find_layout
 from pytc_auto.io.open import is_container, open_volume
 from pytc_auto.io.pairing import Pair
+from pytc_auto.io.section_numbers import section_remarks
 from pytc_auto.io.volume import Volume
 from pytc_auto.schema.dataset import Dataset, Declared, Task, VolumeEntry
 
 _BLOCK: Zyx = (32, 512, 512)
+LEAST_NM, MOST_NM = 0.1, 1e6
+"""Voxels of electron microscopes are larger than an atom and smaller than a millimeter."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,18 @@ def find_dataset(path: str | Path, *, voxel_size_nm: ZyxFloat | None = None, tas
         class_names=declared.class_names,
         volumes=entries,
     )
-    return Found(dataset, layout.remarks)
+    return Found(dataset, layout.remarks + section_remarks(layout.pairs))
 
 
 def _declaration(root: Path) -> Path:
-    """Where dataset.yaml is looked for: inside a folder, else beside a container."""
+    """Where dataset.yaml is looked for: inside a folder, else beside a container.
+
+    Raises:
+        DataError: It is called dataset.yml.
+    """
     inside = root / "dataset.yaml"
+    if not inside.is_file() and (other := inside.with_suffix(".yml")).is_file():
+        raise DataError(f"{other}: is not read under this name. Call it {inside.name}.")
     return inside if inside.is_file() or not is_container(root) else root.parent / "dataset.yaml"
 
 
@@ -130,6 +139,11 @@ def _grid(image: Volume, labels: Volume | None, size: ZyxFloat | None, faults: l
         faults.append(shape_fault(image, labels))
     if labels is not None and (fault := _label_fault(labels)):
         faults.append(fault)
+    if size is not None and not all(LEAST_NM <= length <= MOST_NM for length in size):
+        faults.append(
+            f"{image.source}: voxels of {nm(size)} are smaller than an atom or larger than a millimeter. Give nanometers: "
+            "micrometers times 1000, Ångström divided by 10."
+        )
     if size is None:
         faults.append(
             f"{image.source}: the voxel size is not known. Store it in the file (see the documentation of its format), "
