@@ -103,7 +103,7 @@ def voxel_size(text: str) -> tuple[float, float, float]:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = []
-    if len(values) != 3 or min(values) <= 0:
+    if len(values) != 3 or not all(0 < value < math.inf for value in values):
         raise typer.BadParameter(f"{text!r} is not a voxel size. Write Z,Y,X in nanometers, such as 45,4.6,4.6.")
     return values[0], values[1], values[2]
 
