@@ -62,9 +62,12 @@ def nm(lengths: ZyxFloat) -> str:
 
 def shape_fault(image: Volume, labels: Volume) -> str:
     """What is said of labels that do not cover the image and tell no offset."""
+    fewer = labels.shape[0] < image.shape[0] and labels.shape[1:] == image.shape[1:]
+    blank = " For sections without labels put blank ones (all 0): such a section counts as unlabeled." if fewer else ""
     return (
         f"{labels.source}: the labels have shape {labels.shape}, but the image {image.source} has {image.shape} (z, y, x). "
         "Give labels of the same voxels; if they cover a part of the image, store where it begins as the attribute offset."
+        + blank
     )
 
 

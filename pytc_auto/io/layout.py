@@ -41,6 +41,14 @@ WANTED = (
 )
 
 
+MOST_NAMED = 5
+_MEANT = {
+    "images": {*IMAGE_KEYS, "imgs"},
+    "labels": {*LABEL_KEYS, "masks", "segmentations", "annotations"},
+}
+"""What folders are called that hold images or labels."""
+
+
 def find_layout(root: Path, declared: Declared, beside: Path) -> Layout:
     """The volumes of a data set.
 
@@ -111,12 +119,23 @@ def _empty(root: Path, side: Side) -> str:
     """What is wrong with images/ or labels/ as a whole."""
     name = side.folder.name
     if side.folder.is_dir():
-        return f"{side.folder}: holds nothing readable. Put the {name} here; known: {KNOWN_FORMATS}."
+        held = ", ".join(_told(p) for p in visible(side.folder)[:MOST_NAMED])
+        return f"{side.folder}: holds nothing readable{', but ' * bool(held)}{held}. Put the {name} here; known: {KNOWN_FORMATS}."
+    alike = [p for p in visible(root) if p.is_dir() and p.name.lower() in _MEANT[name]]
+    if alike:
+        return f"{side.folder}: is missing. If {' or '.join(map(str, alike))} holds the {name}, call it {name}."
     if name == "labels":
         return f"{side.folder}: is missing. Put labels here, under the names of their images."
+    if root.name in _MEANT and (root.parent / "images").is_dir():
+        return f"{side.folder}: is missing. {WANTED} Did you mean {root.parent}?"
     inner = sorted({p.parent for pattern in ("*/images", f"*/{IMAGES}") for p in root.glob(pattern)})
     near = inner or [p for p in sorted(root.iterdir()) if is_container(p)]
     return f"{side.folder}: is missing. {WANTED}" + (f" Did you mean {' or '.join(map(str, near))}?" if near else "")
+
+
+def _told(path: Path) -> str:
+    """A file's name, for messages."""
+    return f"{path.name} (a link to nowhere)" if path.is_symlink() and not path.exists() else path.name + "/" * path.is_dir()
 
 
 def _containers_in(root: Path, declared: Declared) -> Side:

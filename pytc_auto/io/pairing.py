@@ -29,6 +29,9 @@ LABEL_KEYS = (
 )
 
 
+MOST_NAMED = 5
+
+
 @dataclass(frozen=True)
 class Pair:
     """An image, and its labels and skeletons where it has some: paths or URLs for ``open_volume`` and ``read_skeletons``."""
@@ -185,7 +188,9 @@ def _lonely_image(name: str, images: Side, labels: Side) -> str | None:
 def _lonely_labels(name: str, images: Side, labels: Side) -> str:
     """What is said of labels without an image."""
     close = difflib.get_close_matches(name, [n for n in images.found if n not in labels.found], n=1)
-    hint = f"Did you mean {images.folder.name}/{close[0]}? Names must be equal." if close else ""
+    held = ", ".join([*images.found][:MOST_NAMED]) + (" …" if len(images.found) > MOST_NAMED else "")
+    hint = f"Did you mean {images.folder.name}/{close[0]}?" if close else f"{images.folder.name}/ holds {held}."
+    hint += " Names must be equal."
     return _missing(name, labels, images, hint)
 
 

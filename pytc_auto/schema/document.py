@@ -42,7 +42,8 @@ class Document(Part):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise PlanError(f"{path}: cannot be read ({error}).") from error
+            what = " Save it as UTF-8." if isinstance(error, UnicodeDecodeError) else ""
+            raise PlanError(f"{path}: cannot be read ({error}).{what}") from error
         try:
             raw = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_Loader)
         except (json.JSONDecodeError, yaml.YAMLError) as error:
@@ -158,6 +159,7 @@ def _faults(model: type[BaseModel], error: ValidationError, where: str) -> list[
         elif fault["type"] == "missing":
             message = "is missing. Add it"
         elif fault["type"] != "value_error":
+            message = message.replace("a valid tuple", "a list, such as [1, 2, 3]").replace("a valid list", "a list in [ ]")
             message = f"{message} (got {fault['input']!r:.80})"
         lines.append(f"{where}: {field}: {message}")
     return lines

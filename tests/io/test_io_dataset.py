@@ -302,3 +302,68 @@ def test_real_data(data_folder, name, shape, size):
 def test_real_data_without_a_voxel_size(data_folder):
     assert "voxel size is not known" in faults(data_folder / "gala" / "train")[0]
     assert find_dataset(data_folder / "gala" / "train", voxel_size_nm=(10.0, 10.0, 10.0)).dataset.volumes[0].name == "train"
+
+
+@pytest.mark.parametrize("size", ["0.01,0.01,0.01", "5e7,1,1"])
+def test_a_voxel_size_in_other_units_is_refused(tmp_path, size):
+    write(tmp_path, "a", size=tuple(map(float, size.split(","))))
+    (fault,) = faults(tmp_path)
+    assert "smaller than an atom or larger than a millimeter. Give nanometers: micrometers times 1000" in fault
+    assert find_dataset(tmp_path, voxel_size_nm=SIZE).dataset.volumes[0].voxel_size_nm == SIZE
+
+
+def test_folders_of_other_names_are_pointed_to(tmp_path):
+    write(tmp_path, "a")
+    (tmp_path / "images").rename(tmp_path / "Raw")
+    (tmp_path / "labels").rename(tmp_path / "masks")
+    assert faults(tmp_path) == [
+        f"{tmp_path / 'images'}: is missing. If {tmp_path / 'Raw'} holds the images, call it images.",
+        f"{tmp_path / 'labels'}: is missing. If {tmp_path / 'masks'} holds the labels, call it labels.",
+    ]
+
+
+def test_the_folder_above_is_suggested(tmp_path):
+    write(tmp_path, "a")
+    assert f"Did you mean {tmp_path}?" in faults(tmp_path / "images")[0]
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    write(tmp_path, "a", image=None)
+    (tmp_path / "images/a.npy.gz").touch()
+    (tmp_path / "images/b.tif").symlink_to("nowhere.tif")
+    (tmp_path / "images/day1").mkdir()
+    (fault,) = faults(tmp_path)
+    assert "images: holds nothing readable, but a.npy.gz, b.tif (a link to nowhere), day1/. Put the images here" in fault
+
+
+def test_the_names_on_the_other_side_are_told(tmp_path):
+    write(tmp_path, "a_raw", labels=None)
+    write(tmp_path, "a_segmented", image=None)
+    assert "images/ holds a_raw. Names must be equal. Add it or move" in faults(tmp_path)[0]
+
+
+def test_labels_of_some_sections(tmp_path):
+    write(tmp_path, "a", labels=RAW[:2])
+    assert "For sections without labels put blank ones (all 0): such a section counts as unlabeled." in faults(tmp_path)[0]
+    write(tmp_path / "other", "a", labels=RAW[:2, 1:])
+    assert "blank" not in faults(tmp_path / "other")[0]
+
+
+def test_another_suffix_of_dataset_yaml_is_refused(tmp_path):
+    write(tmp_path, "a")
+    (tmp_path / "dataset.yml").write_text("task: neurons\n", encoding="utf-8")
+    assert faults(tmp_path) == [f"{tmp_path / 'dataset.yml'}: is not read under this name. Call it dataset.yaml."]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"voxel_size_nm: 10\n", r"voxel_size_nm: Input should be a list, such as \[1, 2, 3\] \(got 10\)"),
+        ("class_names: {1: Größe}\n".encode("latin-1"), "Save it as UTF-8"),
+    ],
+)
+def test_a_dataset_yaml_that_cannot_be_used_says_what_to_do(tmp_path, content, message):
+    write(tmp_path, "a")
+    (tmp_path / "dataset.yaml").write_bytes(content)
+    with pytest.raises(PlanError, match=message):
+        find_dataset(tmp_path)
