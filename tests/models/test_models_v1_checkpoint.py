@@ -105,7 +105,9 @@ def test_a_misfit_lists_what_is_missing_unexpected_and_of_another_shape(tmp_path
     said = str(caught.value)
     assert said.startswith(f"{path}: the weights do not fit the network. Missing: conv_in.0.weight. Unexpected: feat_layers.0.0")
     assert "and 20 more. Of another shape: down_layers.2.1.0.weight (given [32, 16, 3, 3, 3], network [24, 16, 3, 3, 3])" in said
-    assert said.endswith("Use the configuration that lies beside the checkpoint (config.yaml in its folder).")
+    assert said.endswith(
+        "Use the configuration that lies beside the checkpoint (config.yaml in its folder), or give the --base that went with it."
+    )
     assert all(torch.equal(before[name], tensor) for name, tensor in made.state_dict().items())
 
 
