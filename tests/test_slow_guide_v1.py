@@ -1,4 +1,4 @@
-"""docs/from-v1.md, word by word: its own commands, in a shell, on two of v1's configurations made small; run by make test-slow."""
+"""docs/from-v1.md, word by word: its own commands, in a shell, on two small configurations of v1; run by make test-slow."""
 
 from __future__ import annotations
 
@@ -59,10 +59,8 @@ def old(tmp_path_factory):
         (folder / "configs" / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / "configs" / path).write_text(yaml.safe_dump(small(path)))
     (folder / "configs/SNEMI/SNEMI-Affinity-UNet.yaml").write_text(yaml.safe_dump(SHIPPED["SNEMI/SNEMI-Affinity-UNet.yaml"]))
-    for names, seed in (
-        (("datasets/SNEMI3D/image/train-input", "datasets/SNEMI3D/seg/train-labels"), 3),
-        (("test-input", "test-labels"), 4),
-    ):
+    snemi = ("datasets/SNEMI3D/image/train-input", "datasets/SNEMI3D/seg/train-labels")
+    for names, seed in ((snemi, 3), (("test-input", "test-labels"), 4)):
         tissue = make_phantom((16, 60, 72), (30.0, 6.0, 6.0), seed=seed)
         put(folder, f"{names[0]}.tif", tissue.image_zyx.astype(np.uint8))
         put(folder, f"{names[1]}.tif", tissue.neurons_zyx.astype(np.uint16))
@@ -82,14 +80,8 @@ def typed(folder, line):
     """What a shell makes of a line of the guide."""
     program = f"{shlex.quote(sys.executable)} -c 'from pytc_auto.cli import main; main()'"
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "COLUMNS": "150"}
-    return subprocess.run(
-        ["/bin/sh", "-c", line.replace("pytc", program, 1)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    shell = ["/bin/sh", "-c", line.replace("pytc", program, 1)]
+    return subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def follow(folder, lines):
@@ -104,14 +96,13 @@ def follow(folder, lines):
 
 def test_the_guide_has_three_ways_and_they_are_of_two_configurations():
     assert [len(block) for block in BLOCKS] == [3, 3, 4]
-    configs = {
-        word for block in BLOCKS for line in block for word in line.split() if word.endswith(".yaml") and "configs/" in word
-    }
+    words = [word for block in BLOCKS for line in block for word in line.split()]
+    configs = {word for word in words if word.startswith("configs/")}
     assert len(configs) == 3
 
 
 def test_a_checkpoint_is_imported_predicts_and_is_scored_and_training_goes_on(old):
-    imported, predicted, scored = follow(old, BLOCKS[0])
+    imported, _, scored = follow(old, BLOCKS[0])
     assert "Next: pytc predict VOLUME --model runs/snemi/model -o OUT" in imported
     assert Plan.load(old / "runs/snemi/plan.yaml").why["network"].rule == "v1"
     raw = tifffile.imread(old / "test-input.tif")

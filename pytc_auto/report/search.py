@@ -9,10 +9,17 @@ from types import MappingProxyType
 from typing import Any
 
 from pytc_auto.report.charts import INK, empty_figure, style, svg
-from pytc_auto.schema.model import ModelScores, TriedDecoder
+from pytc_auto.schema.model import DecoderKind, ModelScores, TriedDecoder
 
-MAIN = MappingProxyType(
-    {"agglomerate": "threshold", "mutex": "bias", "seeded": "seed_threshold", "argmax": "min_size", "polarity": "threshold"}
+MAIN: Mapping[DecoderKind, str] = MappingProxyType(
+    {
+        "agglomerate": "threshold",
+        "mutex": "bias",
+        "seeded": "seed_threshold",
+        "argmax": "min_size",
+        "polarity": "threshold",
+        "components": "threshold",
+    }
 )
 """The parameter along which a kind of decoder is drawn."""
 SCORE = MappingProxyType({"voi": "voi", "dice": "mean_foreground_dice", "ap": "ap", "nerl": "nerl"})
@@ -67,19 +74,19 @@ def _drawings(scores: ModelScores) -> dict[str, Draw]:
     return drawings
 
 
-def _shown(scores: ModelScores, kind: str) -> TriedDecoder:
+def _shown(scores: ModelScores, kind: DecoderKind) -> TriedDecoder:
     """The chosen decoder; of another kind the best."""
     chosen = scores.search[scores.chosen]
     return chosen if chosen.kind == kind else max((t for t in scores.search if t.kind == kind), key=lambda t: t.merit)
 
 
-def _caption(kind: str, shown: TriedDecoder) -> str:
+def _caption(kind: DecoderKind, shown: TriedDecoder) -> str:
     fixed = {name: value for name, value in shown.parameters.items() if name not in (MAIN[kind], "min_size")}
     told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in fixed.items())
     return f"decoder {kind}{f' with {told}' if told else ''}"
 
 
-def _curves(axes: Any, scores: ModelScores, kind: str, shown: TriedDecoder) -> None:
+def _curves(axes: Any, scores: ModelScores, kind: DecoderKind, shown: TriedDecoder) -> None:
     """The metric over the main parameter, a line for each least size; the other parameters as in what is shown."""
     main, score = MAIN[kind], SCORE[scores.metric]
     of_kind = [t for t in scores.search if t.kind == kind]

@@ -3,35 +3,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests_legacy import given, instead, made
 
 from pytc_auto.errors import PlanError
-from pytc_auto.legacy.config import V1Config, defaults, load_config
+from pytc_auto.legacy.config import defaults, load_config
 from pytc_auto.legacy.keys import DATASET_FILE, FIELDS, GONE, fields_of
-from pytc_auto.legacy.translate import Given, translate
-from pytc_auto.planning.machines import PRESETS
+from pytc_auto.legacy.translate import translate
 from pytc_auto.schema.plan import Plan
 
 SHIPPED, MORE = (
     json.loads((Path(__file__).parent / name).read_text())["configs"] for name in ("shipped_configs.json", "more_configs.json")
 )
 BY_PATH = {each["path"]: each for each in SHIPPED}
-SIZE = (30.0, 6.0, 6.0)
-
-
-def given(**changes):
-    folds = {"kind": "volumes", "count": 2, "members": 1}
-    return Given(
-        **{"name": "old", "machine": PRESETS["M"], "memory": lambda _: 1, "voxel_size_nm": SIZE, "folds": folds, **changes}
-    )
-
-
-def made(changes=(), **facts):
-    """A translation of v1's defaults with some values changed."""
-    return translate(V1Config(defaults()).replace(dict(changes)), given(**facts), "config.yaml")
-
-
-def instead(translation, key):
-    return " ".join(row.instead for row in translation.rows if row.key == key)
 
 
 def loaded(folder, shipped):
@@ -333,33 +316,6 @@ def test_activations_that_do_not_go_with_the_targets_are_told():
     assert translation.plan.inference.activations == ["sigmoid"]
     assert "v1 itself cannot predict with 2 activations for 1 targets" in instead(translation, "INFERENCE.OUTPUT_ACT")
     assert "v1 itself fails in its first step" in instead(made({"MODEL.OUT_PLANES": 4}), "MODEL.OUT_PLANES")
-
-
-def test_a_scale_is_a_working_scale_where_it_can_be():
-    new = {"MODEL.ARCHITECTURE": "deeplabv3c", "MODEL.INPUT_SIZE": [1, 257, 257]}
-    coarse = made({**new, "DATASET.DATA_SCALE": [1.0, 0.5, 0.25]})
-    assert coarse.plan.working_scale == (1, 2, 4)
-    assert "averaged" in instead(coarse, "DATASET.DATA_SCALE")
-    fine = made({**new, "DATASET.DATA_SCALE": [1.0, 2.0, 2.0]})
-    assert fine.plan.working_scale == (1, 1, 1)
-    assert "resample them beforehand" in instead(fine, "DATASET.DATA_SCALE")
-    other = made({**new, "DATASET.DATA_SCALE": [1.0, 0.25, 0.25], "INFERENCE.DATA_SCALE": [1.0, 1.0, 1.0]})
-    assert (other.plan.working_scale, other.model_plan.working_scale) == ((1, 4, 4), (1, 1, 1))
-
-
-def test_networks_of_v1_see_volumes_zoomed_as_v1_zoomed_them():
-    fine = made({"DATASET.DATA_SCALE": [1.0, 2.0, 0.3]})
-    assert (fine.plan.zoom, fine.plan.working_scale) == ((1.0, 2.0, 0.3), (1, 1, 1))
-    assert fine.plan.working_voxel_size_nm == (30.0, 3.0, 20.0)
-    assert not instead(fine, "DATASET.DATA_SCALE")
-    other = made({"DATASET.DATA_SCALE": [1.0, 0.25, 0.25], "INFERENCE.DATA_SCALE": [1.0, 1.0, 1.0]})
-    assert (other.plan.zoom, other.model_plan.zoom) == ((1.0, 0.25, 0.25), (1.0, 1.0, 1.0))
-    assert "zoomed by [1.0, 1.0, 1.0]" in instead(other, "INFERENCE.DATA_SCALE")
-    image = made({"DATASET.IMAGE_SCALE": [1.0, 2.0, 2.0], "INFERENCE.DATA_SCALE": [1.0, 3.0, 3.0]})
-    assert image.plan.zoom == image.model_plan.zoom == (1.0, 2.0, 2.0)
-    assert "no effect" in instead(image, "INFERENCE.DATA_SCALE")
-    eroded = made({"DATASET.DATA_SCALE": [1.0, 2.0, 2.0], "MODEL.LABEL_EROSION": 2, "MODEL.TARGET_OPT": ["2"]})
-    assert eroded.plan.labels.erode_nm == 2 * 3.0
 
 
 def test_a_voxel_size_that_nobody_told_stands_in():

@@ -158,6 +158,22 @@ def test_weights_that_do_not_fit_are_refused_with_their_keys(old):
     assert not any((old / "runs" / name).exists() for name in ("wide", "se", "more"))
 
 
+def test_networks_from_before_2021_are_told_from_others(old):
+    state = {f"module.layer{n}_E.conv.0.weight": torch.zeros(2, 2) for n in range(9)}
+    torch.save({"iteration": 1, "state_dict": state}, "old.pth.tar")
+    with pytest.raises(ModelError, match=r"they are layer0_E.* and 4 more\. .*networks from before 2021") as caught:
+        import_v1("config.yaml", weights="old.pth.tar", out="runs/old")
+    assert str(caught.value).startswith("old.pth.tar: none of its weights")
+    with pytest.raises(ModelError, match=r"config\.yaml: is no whole checkpoint \(torch did not write it\)"):
+        import_v1("config.yaml", weights="config.yaml", out="runs/old")
+
+
+def test_null_where_a_value_is_needed_is_one_error(old):
+    for key in ("MODEL.FILTERS", "DATASET.INPUT_PATH", "DATASET.DATA_SCALE"):
+        with pytest.raises(PlanError, match=f"itself cannot use it .TypeError: {key} must not be None"):
+            import_v1("config.yaml", [key, "None"], out="runs/null")
+
+
 class _Touch:
     def __reduce__(self):
         from pathlib import Path

@@ -3,14 +3,15 @@ from __future__ import annotations
 import itertools
 import re
 from html.parser import HTMLParser
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pytc_auto.report.search import search_charts, search_picture
+from pytc_auto.report.search import MAIN, search_charts, search_picture
 from pytc_auto.report.training import BEGIN, END, add_training, validation_curve
-from pytc_auto.schema.model import ModelScores, TriedDecoder
+from pytc_auto.schema.model import DecoderKind, ModelScores, TriedDecoder
 
 PAGE = f"<html><body><h1>x</h1>\n{BEGIN}\n{END}\n<h2>The data</h2></body></html>"
 
@@ -112,7 +113,11 @@ def test_a_report_that_is_missing_or_has_no_place_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("metric", "kind", "parameter", "unit"),
-    [("ap", "seeded", "seed_threshold", "average precision"), ("dice", "argmax", "min_size", "mean foreground Dice")],
+    [
+        ("ap", "seeded", "seed_threshold", "average precision"),
+        ("ap", "components", "threshold", "average precision"),
+        ("dice", "argmax", "min_size", "mean foreground Dice"),
+    ],
 )
 def test_other_metrics_have_one_chart(metric, kind, parameter, unit):
     charts = search_charts(of_metric(metric, kind, parameter))
@@ -153,3 +158,7 @@ def test_a_curve_leaves_out_what_is_missing_or_not_a_number(tmp_path):
     assert validation_curve(path, "voi") == {10: 100.0, 20: 50.0}
     assert validation_curve(path, "ap") == {}
     assert validation_curve(tmp_path / "none.csv", "voi") == {}
+
+
+def test_every_kind_of_decoder_can_be_drawn():
+    assert set(MAIN) == set(get_args(DecoderKind))

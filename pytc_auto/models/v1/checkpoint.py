@@ -89,8 +89,8 @@ def load_v1(network: nn.Module, state: dict[str, torch.Tensor], where: Path | st
         state = deployed(state)
     if not state.keys() & network.state_dict().keys():
         raise ModelError(
-            f"{where}: none of its weights has a name of this network's, they are {some(list(state))}. Use the configuration of its "
-            "architecture; networks from before 2021 (unet_residual_3d and others) are not carried over."
+            f"{where}: none of its weights has a name of this network's, they are {some(list(state))}. Use the configuration of "
+            "its architecture; networks from before 2021 (unet_residual_3d and others) are not carried over."
         )
     load_state(network, state, where, advice=ADVICE)
 
