@@ -49,6 +49,7 @@ from pytc_auto.geometry import Box, Zyx, blocks, zyx
 from pytc_auto.io.ome_zarr import create_image, create_labels, open_level
 from pytc_auto.io.open import open_segmentation
 from pytc_auto.io.predictions import to_uint8
+from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
 from pytc_auto.targets.affinities import affinities_from_labels
@@ -243,7 +244,7 @@ def _decode(  # noqa: PLR0917
         folder / "out", "found", shape=shape, chunks=chunks, dtype=lookup.dtype, voxel_size_nm=size, attributes={}
     )
     target, start = folder / "out" / "labels" / "found", (0, 0, 0)
-    paint = PaintTask(decoding.regions, folder / "lookup.npz", target, start, start, (1, 1, 1), shape)
+    paint = PaintTask(decoding.regions, folder / "lookup.npz", target, start, start, WorkingGrid.of(plan, shape))
     run(paint, list(blocks(Box.of_shape(shape), (192, 192, 192))), "labels")
     return labels
 
