@@ -107,7 +107,6 @@ def unet_plan(arguments: argparse.Namespace) -> Plan:
 
 def tell_times(path: str, plan: Plan, arguments: argparse.Namespace) -> None:
     """All ways over the first voxels of a volume."""
-    import monai.inferers
 
     from pytc_auto.models.build import build_network
 
@@ -120,9 +119,10 @@ def tell_times(path: str, plan: Plan, arguments: argparse.Namespace) -> None:
             BARE: lambda: timed(lambda: bare(network, plan, volume)),
             "pytc_auto, one block": lambda: timed(lambda: ours(network, plan, volume)),
             "pytc predict, one block": lambda: command(volume, model, once),
-            "MONAI, our overlap": lambda: timed(lambda: monai(other, plan, volume, window, arguments.overlap)),
-            "MONAI, its defaults": lambda: timed(lambda: monai(other, plan, volume, window, 0.25)),
+            "MONAI, our overlap": lambda: timed(lambda: sliding_window(other, plan, volume, window, arguments.overlap)),
+            "MONAI, its defaults": lambda: timed(lambda: sliding_window(other, plan, volume, window, 0.25)),
         }
+        warm_up(network, other, window)
         found: dict[str, list[Timed]] = {name: [] for name in ways}
         for _ in range(arguments.rounds):
             for name, way in ways.items():
@@ -133,6 +133,16 @@ def tell_times(path: str, plan: Plan, arguments: argparse.Namespace) -> None:
         row = [*place, name, *numbers(rounds, base)]
         tell(row, TIMES, TIMES_HEADER, arguments, f"{precision}, load {os.getloadavg()[0]:.1f}")
     tell([*place, *recomputed(plan)], TIMES, TIMES_HEADER, arguments, "counted")
+
+
+def warm_up(network: torch.nn.Module, other: torch.nn.Module, window: Zyx) -> None:
+    """What happens once: MONAI's imports, kernels that are made for these shapes."""
+    from monai.inferers import sliding_window_inference
+
+    patch = torch.randn(1, 1, *window)
+    with torch.inference_mode():
+        network(patch)
+        sliding_window_inference(patch, window, 1, other)
 
 
 @dataclass(frozen=True)
@@ -272,7 +282,7 @@ def predict(predictor: Predictor, plan: Plan, volume: Volume, block: Zyx, folder
     Executor().run(task, boxes, BlockLedger(folder / "blocks", "a"))
 
 
-def monai(network: Any, plan: Plan, volume: Volume, window: Zyx, overlap: float) -> int:
+def sliding_window(network: Any, plan: Plan, volume: Volume, window: Zyx, overlap: float) -> int:
     """MONAI's sliding window over the volume in memory, fp32."""
     from monai.inferers import sliding_window_inference
 
