@@ -126,7 +126,7 @@ def measure(
         progress("volumes", 0, 0)
     size = _median_voxel_size([e.voxel_size_nm for e in dataset.volumes])
     axis = cutting_axis(size)
-    found = []
+    skeletons, found = skeleton_facts(dataset.volumes), []
     for entry in dataset.volumes:
         stored, labelled = open_image(entry), None
         image = stored if stored.random_access else open_image(entry, cache, reading.progress)
@@ -144,7 +144,7 @@ def measure(
     labels = [m.labels for m in found if m.labels is not None]
     if labels and all(v.counted_from == "voxels" and not v.census.value.size for v in labels):
         raise empty_labels(dataset.root, dataset.unlabeled)
-    fingerprint = _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed)
+    fingerprint = _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed).replace(skeletons=skeletons)
     return Measurement(fingerprint, tuple(m.view for m in found), size_histogram([v.census for v in labels]))
 
 
@@ -302,7 +302,6 @@ def _fingerprint(dataset: Dataset, found: Sequence[Measured], size: ZyxFloat, na
         intensity=intensity,
         sections=section_facts([m.view.sections for m in found], intensity.std if intensity else None),
         labels=label_facts(labels, declared_classes=classes) if labels else None,
-        skeletons=skeleton_facts(dataset.volumes, [m.facts for m in found]),
         class_names=dataset.class_names,
         unlabeled=dataset.unlabeled,
         sampled_fraction=min(1.0, sum(m.read for m in found) / (images + sum(v.voxels for v in labels))),

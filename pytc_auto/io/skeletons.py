@@ -277,7 +277,7 @@ def _check_scale(place: Path, nodes_zyx: Integers, nodes_nm: Floats, volume: Vol
         ]
         raise DataError(
             f"{place}: its nodes are of voxels of about {[round(s, 2) for s in size]} nm (z, y, x), but {volume.source} has "
-            f"{list(volume.voxel_size_nm)}. Give the segmentation on the grid of the skeletons, with the right axis order."
+            f"{list(volume.voxel_size_nm)}. Mend the voxel size or the axis order of one of the two."
         )
 
 

@@ -61,5 +61,6 @@ def _start_in_image(segmentation: Volume) -> Zyx | None:
     told = read_node(place / key if key else place).attributes.get("pytc")
     box = told.get("box") if isinstance(told, dict) else None
     start = box.get("start") if isinstance(box, dict) else None
-    known = isinstance(start, list) and len(start) == 3 and all(isinstance(a, int) for a in start)
-    return zyx(start) if known else None
+    if not isinstance(start, list) or len(start) != 3 or not all(isinstance(a, int) for a in start):
+        return None
+    return zyx(start)
