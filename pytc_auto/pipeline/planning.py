@@ -17,7 +17,7 @@ from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
-from pytc_auto.pipeline.runs import Run
+from pytc_auto.pipeline.runs import Run, new_run, writing
 from pytc_auto.planning.budget import ENOUGH_STEPS, PROBED_SHARE
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
@@ -82,14 +82,16 @@ def plan(  # noqa: PLR0913
         DataError: The data set cannot be read.
         PlanError: No plan fits the labels, or an override is not valid.
         BudgetError: The time does not suffice.
-        OutputError: The run has been trained already.
+        OutputError: The run has been trained already, is the plan of other data, or cannot be written.
     """
     if probe and size is not None:
         raise PlanError(f"--probe measures this machine, --size {size} plans for another. Leave out one of the two.")
     by_hand = read_overrides(overrides)
-    run = Run(Path(runs) / (name or default_name(Path(data))))
+    run = new_run(Path(runs), default_name(Path(data)) if name is None else name)
     if run.started:
         raise OutputError(f"{run.folder}: was trained already. Choose another --name, or delete it.")
+    if (other := _other_data(run, Path(data))) is not None:
+        raise OutputError(f"{run.folder}: is the plan of other data, {other}. Choose another --name, or delete it.")
     say("Looking at the data")
     looked = look(Path(data), run, voxel_size_nm=voxel_size_nm, task=task, full=full, progress=progress)
     if size is None:
@@ -150,6 +152,7 @@ def decide(
     Raises:
         PlanError: No plan fits the labels, or an override is not valid.
         BudgetError: Time or memory do not suffice.
+        OutputError: The run cannot be written.
     """
     fingerprint = looked.measured.fingerprint.replace(name=run.name)
     if size is not None:
@@ -158,11 +161,12 @@ def decide(
         decided = _plan_for_this_machine(fingerprint, max_seconds, make)
     if probe is not None:
         decided = _probed(decided, fingerprint, make, probe)
-    looked.dataset.save(run.dataset_file)
-    fingerprint.save(run.fingerprint_file)
-    decided.save(run.plan_file)
     told = [*looked.remarks, *_of_steps(decided)]
-    write_report(looked.measured, decided, told, run.report_file)
+    with writing(run.folder):
+        looked.dataset.save(run.dataset_file)
+        fingerprint.save(run.fingerprint_file)
+        decided.save(run.plan_file)
+        write_report(looked.measured, decided, told, run.report_file)
     return Planned(run, decided, fingerprint, told)
 
 
@@ -188,6 +192,14 @@ def _nothing_left(run: Run) -> Iterator[None]:
             with suppress(OSError):
                 run.folder.rmdir()
         raise
+
+
+def _other_data(run: Run, data: Path) -> str | None:
+    """Where the data are that a run of this name was planned from; None where they are the same, or there is no such run."""
+    if not run.dataset_file.is_file():
+        return None
+    root = run.dataset().root
+    return None if Path(root).resolve() == data.resolve() else root
 
 
 def default_name(data: Path) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytc_auto.errors import PlanError
+from pytc_auto.errors import OutputError, PlanError
 from pytc_auto.schema.dataset import Dataset
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
@@ -75,6 +78,38 @@ class Run:
     def fingerprint(self) -> Fingerprint:
         """What the data set is, checked."""
         return Fingerprint.load(self.fingerprint_file)
+
+
+def new_run(runs: Path, name: str) -> Run:
+    """The run of a name that somebody has chosen.
+
+    Raises:
+        PlanError: It would not lie in the folder of all runs.
+        OutputError: That folder cannot be written.
+    """
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+        raise PlanError(
+            f"--name {name!r} is not the name of a folder in {runs}. Give a name without slashes; --runs tells where."
+        )
+    place = next(p for p in (runs.absolute(), *runs.absolute().parents) if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise OutputError(f"{place}: is not a folder that can be written. Give another --runs, or check the rights.")
+    return Run(runs / name)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Around what writes to a place.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{place}: cannot be written ({error}). Make room, check the rights, or choose another place."
+        ) from error
 
 
 def find_run(argument: str | Path, runs: Path) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pytc_auto.files import write_whole
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.pipeline.jobs import run_as_jobs
 from pytc_auto.pipeline.planning import decide, default_name, look
-from pytc_auto.pipeline.runs import SWEEP, Run
+from pytc_auto.pipeline.runs import SWEEP, Run, new_run, writing
 from pytc_auto.pipeline.training import train
 from pytc_auto.planning.by_hand import combinations, read_overrides
 from pytc_auto.planning.planner import make_plan
@@ -103,7 +104,7 @@ def sweep(  # noqa: PLR0913
         OutputError: The folder holds another sweep.
     """
     given = combinations(overrides)
-    folder = Path(runs) / (name or f"{default_name(Path(data))}-sweep")
+    folder = new_run(Path(runs), f"{default_name(Path(data))}-sweep" if name is None else name).folder
     command = SweepCommand(
         data=str(Path(data).resolve()), overrides=list(overrides), task=task, size=size, max_seconds=max_seconds, fold=fold
     )
@@ -126,9 +127,9 @@ def sweep(  # noqa: PLR0913
 
 
 def _claim(folder: Path, command: SweepCommand) -> None:
-    """The folder belongs to one command."""
+    """The folder belongs to one command, once a run in it has been planned."""
     file = folder / SWEEP
-    if file.is_file():
+    if file.is_file() and any(folder.glob("*/plan.yaml")):
         before = SweepCommand.load(file)
         if before != command:
             told = ", ".join(
@@ -136,9 +137,10 @@ def _claim(folder: Path, command: SweepCommand) -> None:
             )
             raise OutputError(f"{folder}: holds another sweep ({told}). Choose another --name, or delete it.")
         return
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and not file.is_file() and any(folder.iterdir()):
         raise OutputError(f"{folder}: is not empty and holds no sweep. Choose another --name, or delete it.")
-    command.save(file)
+    with writing(folder):
+        command.save(file)
 
 
 def _names(given: Sequence[Sequence[str]]) -> list[str]:
@@ -169,18 +171,26 @@ def _plan_all(
     task: Task | None,
     say: Callable[[str], None],
 ) -> None:
-    faults = []
+    """Plan all runs or none.
+
+    Raises:
+        PlanError: Some have no plan; all of them are told, and the plans of the others are taken away.
+    """
+    faults, planned = [], []
     for run in waiting:
         say(f"Planning {run.name}")
         _share_cache(run)
         try:
             decided(run, partial(make_plan, task=task, by_hand=read_overrides(named[run.name])))
+            planned.append(run)
         except (PlanError, BudgetError) as error:
             faults.append(f"{run.name}: {error}")
             with suppress(OSError):
                 run.cache.unlink(missing_ok=True)
                 run.folder.rmdir()
     if faults:
+        for run in planned:
+            shutil.rmtree(run.folder)
         raise PlanError("\n".join(faults))
 
 

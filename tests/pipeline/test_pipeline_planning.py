@@ -4,7 +4,8 @@ import pytest
 from samples import fingerprint
 from tests_pipeline import write
 
-from pytc_auto.errors import BudgetError, PlanError
+import pytc_auto
+from pytc_auto.errors import BudgetError, OutputError, PlanError
 from pytc_auto.fingerprint import sampling
 from pytc_auto.pipeline import planning
 from pytc_auto.planning.cost import relative_work
@@ -100,3 +101,41 @@ def test_memory_that_is_never_enough_is_told(monkeypatch):
 def test_a_probe_of_another_machine_is_refused(tmp_path):
     with pytest.raises(PlanError, match="--probe measures this machine, --size M plans for another"):
         planning.plan(tmp_path, size="M", probe=True)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../mine", "/mine", "a\\b"])
+def test_a_name_that_leads_out_of_the_folder_of_runs_is_refused(tmp_path, name):
+    write(tmp_path / "tissue", "a", (30, 40, 60), 1)
+    for verb in (pytc_auto.plan, pytc_auto.sweep):
+        with pytest.raises(PlanError, match=r"--name .* is not the name of a folder in .*runs. Give a name without slashes"):
+            verb(tmp_path / "tissue", ["optimizer.ema=0.9"], runs=tmp_path / "runs", name=name)
+    assert [p.name for p in tmp_path.iterdir()] == ["tissue"]
+
+
+def test_a_plan_of_other_data_is_not_written_over(tmp_path):
+    for owner, seed in (("ann", 1), ("bob", 2)):
+        write(tmp_path / owner / "tissue", "a", (30, 40, 60), seed)
+    wanted = {"runs": tmp_path / "runs", "size": "S"}
+    first = pytc_auto.plan(tmp_path / "ann/tissue", **wanted)
+    before = first.run.plan_file.read_bytes()
+    with pytest.raises(OutputError, match=r"is the plan of other data, .*ann/tissue. Choose another --name, or delete it"):
+        pytc_auto.plan(tmp_path / "bob/tissue", **wanted)
+    assert first.run.plan_file.read_bytes() == before
+    assert pytc_auto.plan(tmp_path / "ann/tissue", ["optimizer.ema=0.9"], **wanted).plan.optimizer.ema == 0.9
+    assert pytc_auto.plan(tmp_path / "bob/tissue", name="other", **wanted).run.name == "other"
+
+
+@pytest.mark.parametrize("verb", [pytc_auto.plan, pytc_auto.sweep])
+def test_runs_that_cannot_be_written_are_told_before_the_data_are_read(tmp_path, verb):
+    write(tmp_path / "tissue", "a", (30, 40, 60), 1)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file: is not a folder that can be written. Give another --runs"):
+        verb(tmp_path / "tissue", ["optimizer.ema=0.9"], runs=tmp_path / "file/runs", progress=lambda *_: pytest.fail("read"))
+
+
+def test_a_run_that_cannot_be_written_is_told(tmp_path):
+    write(tmp_path / "tissue", "a", (30, 40, 60), 1)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/tissue").touch()
+    with pytest.raises(OutputError, match=r"runs/tissue: cannot be written .*Make room, check the rights"):
+        pytc_auto.plan(tmp_path / "tissue", runs=tmp_path / "runs", size="S")

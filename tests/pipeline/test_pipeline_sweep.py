@@ -75,6 +75,8 @@ def test_a_combination_without_a_plan_stops_the_sweep_before_anything_is_trained
     lines = [line.split(":")[0] for line in str(caught.value).splitlines()]
     assert lines == ["kind_unet-ema_1.5", "kind_vnet-ema_0.9", "kind_vnet-ema_1.5"]
     assert trained == []
+    pytc_auto.sweep(data, ["network.kind=unet", "optimizer.ema=0.9"], runs=tmp_path)
+    assert trained == ["only"]
     with pytest.raises(PlanError, match=r"more than once: optimizer\.learning_rate=0\.001\. Give each"):
         pytc_auto.sweep(data, ["optimizer.learning_rate=1e-3,0.001"], runs=tmp_path, name="twice")
 
