@@ -44,7 +44,9 @@ def predict(  # noqa: PLR0913, PLR0917
     workers: WorkersOption = 1,
     shard: ShardOption = None,
     dask: DaskOption = None,
-    force: Annotated[bool, typer.Option("--force", help="go on although voxel size or gray values differ from the training's")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="go on although voxel size or gray values differ from the training's")
+    ] = False,
 ) -> None:
     """Segment volumes of any size; the same command again resumes. One that fails does not stop the others."""
     from pytc_auto.pipeline.prediction import predict as run

@@ -35,8 +35,10 @@ def resolve_key(path: str, contents: Contents, key: str | None) -> str:
         close = difflib.get_close_matches(wanted, contents, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise DataError(f"{path}: has no data set {wanted}.{hint} It holds {listing(contents)}.")
-    raise DataError(f"{path}: holds several data sets: {listing(inside)}. Say which one, as {path}:{volumes[0]}; in a "
-        "data set by image_key or labels_key in its dataset.yaml.")
+    raise DataError(
+        f"{path}: holds several data sets: {listing(inside)}. Say which one, as {path}:{volumes[0]}; in a "
+        "data set by image_key or labels_key in its dataset.yaml."
+    )
 
 
 def listing(contents: Contents) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from pytc_auto.io.open import format_of
@@ -41,7 +42,7 @@ def missing_numbers(numbers: Sequence[int]) -> list[int]:
     >>> missing_numbers([1, 2, 3, 5]), missing_numbers([0, 10, 20, 40]), missing_numbers([3, 8])
     ([4], [30], [])
     """
-    steps = [b - a for a, b in zip(numbers, numbers[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(numbers)]
     step = min(steps, default=0)
     if step <= 0 or 2 * steps.count(step) <= len(steps):
         return []
@@ -56,8 +57,8 @@ def _of_pair(pair: Pair) -> list[str]:
         named = ", ".join(map(str, missing[:MOST_NAMED])) + (" …" if len(missing) > MOST_NAMED else "")
         found.append(
             f"{pair.image}: of the numbers {numbers[0]} to {numbers[-1]} in the names of its sections {named} "
-            f"{'is' if len(missing) == 1 else 'are'} missing. What is left is read as neighbors: put a blank section (all 0) for each "
-            "that is lost, with blank labels."
+            f"{'is' if len(missing) == 1 else 'are'} missing. What is left is read as neighbors: put a blank section (all 0) for "
+            "each that is lost, with blank labels."
         )
     others = section_numbers(labels)
     if numbers and others and len(numbers) == len(others) and numbers != others:

@@ -66,8 +66,8 @@ def predict(  # noqa: PLR0913
         The output of each volume. With a shard it may not be complete: ``told`` knows.
 
     Raises:
-        DataError: A volume or the mask cannot be read, has another voxel size or other gray values than the training, or does not hold the
-            box.
+        DataError: A volume or the mask cannot be read, has another voxel size or other gray values than the training, or does
+            not hold the box.
         ModelError: A model folder is incomplete or damaged, has no such member, or does not go with another.
         PlanError: The plan's geometry does not allow so many symmetries.
         OutputError: The output was made by another job, or two volumes have the same; a format is not known or cannot hold the

@@ -69,7 +69,9 @@ def test_it_wants_a_head_that_it_can_read():
 
 def test_flow_alone_is_no_target():
     flow = {"kind": "flow", "loss": "mse", "weight": 1}
-    with pytest.raises(ValueError, match=r"heads: flow alone tells which way .*, not where .* Add a foreground or an affinities head"):
+    with pytest.raises(
+        ValueError, match=r"heads: flow alone tells which way .*, not where .* Add a foreground or an affinities head"
+    ):
         small_plan(heads=[flow], decoder=DECODER)
     assert small_plan(heads=[flow, FOREGROUND], decoder=DECODER).channels == 4
 

@@ -107,7 +107,9 @@ def test_not_a_tiff(tmp_path):
 
 def test_color(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 40, 50, 3), np.uint8), photometric="rgb")
-    with pytest.raises(DataError, match=r"a.tif: has 3 channels \(RGB or the like\), a volume has one. Convert it to gray.*Labels must be"):
+    with pytest.raises(
+        DataError, match=r"a.tif: has 3 channels \(RGB or the like\), a volume has one. Convert it to gray.*Labels must be"
+    ):
         open_tiff(tmp_path / "a.tif")
 
 

@@ -96,14 +96,14 @@ def test_without_a_time_any_number_of_steps_can_be_given():
 
 def test_labels_of_a_single_value_are_refused():
     facts = mitochondria(values={255: 1.0}, foreground_fraction=1.0)
-    with pytest.raises(PlanError, match="mitochondria: the labels hold a single value, 255; .* Give labels with two values"):
+    with pytest.raises(PlanError, match=r"mitochondria: the labels hold a single value, 255; .* Give labels with two values"):
         make_plan(facts, PRESETS["S"])
     with pytest.raises(PlanError, match="the labels hold a single value, 255"):
         make_plan(mitochondria(unlabeled=[0]), PRESETS["S"])
 
 
 def test_images_that_are_blank_everywhere_are_refused():
-    with pytest.raises(PlanError, match="sample: every section of the images is blank. Check the image files"):
+    with pytest.raises(PlanError, match=r"sample: every section of the images is blank. Check the image files"):
         make_plan(fingerprint(missing_rate=1.0).replace(intensity=None), PRESETS["S"])
 
 
