@@ -14,6 +14,8 @@ from pytc_auto.files import create_whole, write_whole
 from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.export.formats import Format
 from pytc_auto.io.open import absolute, open_segmentation, open_volume
+from pytc_auto.io.pairing import IMAGE_KEYS, with_key
+from pytc_auto.io.remote import is_url
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.model_folder import Model, same_size
@@ -135,7 +137,7 @@ class Job:
         Raises:
             DataError: The volume or the mask cannot be read, its voxel size is not the model's, or it does not hold the box.
         """
-        source = open_volume(path, voxel_size_nm=setting.voxel_size_nm)
+        source = open_volume(_image_in(path), voxel_size_nm=setting.voxel_size_nm)
         source.voxel_size_nm = source.voxel_size_nm or _declared_voxel_size(Path(path)) or _stand_in(setting.plan)
         _check_voxel_size(source, setting.plan, force=setting.force)
         if setting.box is not None and not source.box.contains(setting.box):
@@ -236,6 +238,11 @@ class Job:
     def claim(self, what: str) -> Path:
         """Of the claim to a part of the work that one process does."""
         return self.target / STATE / "claims" / what
+
+
+def _image_in(path: str) -> str:
+    """The path with the key of the image, of a container that holds several data sets and one of a well-known name."""
+    return path if is_url(path) or not Path(path).exists() else with_key(Path(path), None, IMAGE_KEYS)
 
 
 def _declared_voxel_size(path: Path) -> ZyxFloat | None:

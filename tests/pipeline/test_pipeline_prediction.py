@@ -302,3 +302,12 @@ def test_other_gray_values_than_the_trainings_are_refused_before_anything_is_pre
     assert not (tmp_path / "out/0").exists()
     (out,) = pytc_auto.predict([tmp_path / name], **wanted, force=True)
     assert segmented(out).shape == SHAPE
+
+
+def test_of_a_container_with_image_and_labels_the_image_is_predicted(tmp_path, model, volume):
+    with h5py.File(volume, "a") as file:
+        file["volumes/labels/neuron_ids"] = np.zeros(SHAPE, np.uint64)
+        file["volumes/raw"] = file["main"]
+        del file["main"]
+    (out,) = pytc_auto.predict([volume], model=model, out=tmp_path / "out")
+    assert zarr.open_group(out, mode="r").attrs["pytc"]["input"].endswith("cell.h5:volumes/raw")
