@@ -10,6 +10,7 @@ from pytc_auto.decoding.decode import complete
 from pytc_auto.geometry import Box, blocks
 from pytc_auto.io.ome_zarr import create_image, create_labels
 from pytc_auto.io.working_grid import WorkingGrid
+from pytc_auto.schema.plan import NO_ZOOM
 
 
 def serial(task, boxes, name):
@@ -43,7 +44,7 @@ def in_blocks(folder, stored, plan, choice, block, *, run=serial, painted=(16, 8
         attributes={},
     )
     whole = Box.of_shape(shape)
-    grid = WorkingGrid.of(plan, shape)
+    grid = WorkingGrid(shape, (1, 1, 1), NO_ZOOM)
     paint = PaintTask(
         decoding.regions, folder / "lookup.npz", folder / "out" / "labels" / "found", whole.start, whole.start, grid
     )
