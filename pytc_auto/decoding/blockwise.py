@@ -138,9 +138,9 @@ class RegionTask:
 def _within(kind: Kind, regions: Regions) -> dict[str, npt.NDArray[Any]]:
     """The borders between the regions of a block, with their numbers in it."""
     kept_zyx = kept_ids(regions)
-    whole = kept = inner_graph(kind, regions, regions.ids_zyx)
+    whole = kept = inner_graph(regions, regions.ids_zyx, borders=kind.within)
     if kept_zyx is not regions.ids_zyx:
-        kept = inner_graph(kind, regions, kept_zyx)
+        kept = inner_graph(regions, kept_zyx, borders=kind.within)
     names = np.arange(len(regions.values))
     return _named("whole", whole, names) | _named("kept", kept, names)
 

@@ -106,28 +106,30 @@ def _decoded(kind: Kind, stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterato
     block = Block(stored_czyx, Box.of_shape(stored_czyx.shape[1:]))
     early = {name: values for name, values in grid.items() if name not in kind.late}
     late = {name: values for name, values in grid.items() if name in kind.late}
+    borders = kind.within and (kind.merges is not None or max(grid.get("min_size", [0])) > 0)
     before: Regions | None = None
     whole: VolumeGraph | None = None
     for parameters, regions in kind.regions(block, plan, early):
         if whole is None or before is None or regions.ids_zyx is not before.ids_zyx:
-            whole = _volume_graph(kind, regions)
+            whole = _volume_graph(kind, regions, borders=borders)
         before = regions
-        graph = _of_kept(kind, whole, regions)
+        graph = _of_kept(whole, regions, borders=borders)
         fixed = {name: [value] for name, value in parameters.items()}
         for rest, lookup in kind.segments(graph, plan, {**fixed, **late}):
             yield {**parameters, **rest}, painted(regions, lookup)
 
 
-def _volume_graph(kind: Kind, regions: Regions) -> VolumeGraph:
-    """The graph of all voxels of regions of one block."""
-    graph = inner_graph(kind, regions, regions.ids_zyx)
+def _volume_graph(kind: Kind, regions: Regions, *, borders: bool) -> VolumeGraph:
+    """The graph of all voxels of regions of one block; borders matter to agglomeration, and to what is too small."""
+    graph = inner_graph(regions, regions.ids_zyx, borders=borders)
     nowhere = np.zeros(len(graph.pairs), np.bool_)
     return VolumeGraph(graph, graph, regions.values, nowhere, kind.merges(graph, regions.values) if kind.merges else None)
 
 
-def _of_kept(kind: Kind, graph: VolumeGraph, regions: Regions) -> VolumeGraph:
+def _of_kept(graph: VolumeGraph, regions: Regions, *, borders: bool) -> VolumeGraph:
     """The same, with the graph of the voxels that are kept."""
     kept_zyx = kept_ids(regions)
     if kept_zyx is regions.ids_zyx:
         return graph
-    return VolumeGraph(graph.whole, inner_graph(kind, regions, kept_zyx), regions.values, graph.crossing, graph.merges)
+    kept = inner_graph(regions, kept_zyx, borders=borders)
+    return VolumeGraph(graph.whole, kept, regions.values, graph.crossing, graph.merges)

@@ -252,7 +252,7 @@ def kept_ids(regions: Regions) -> Ids:
     return regions.ids_zyx * regions.kept_zyx
 
 
-def inner_graph(kind: Kind, regions: Regions, ids_zyx: Ids) -> RegionGraph:
+def inner_graph(regions: Regions, ids_zyx: Ids, *, borders: bool) -> RegionGraph:
     """The graph of one block: of ``regions.ids_zyx``, or of those that are kept; without borders where they do not matter."""
-    axes = regions.faces.axes if kind.within else ()
+    axes = regions.faces.axes if borders else ()
     return region_graph(ids_zyx, axes, regions.faces.affinities_kzyx, highest=len(regions.values) - 1)

@@ -49,14 +49,22 @@ def mutex_segments(
     if not all(inner):
         affinities_kzyx, offsets = affinities_kzyx[inner], [offset for offset, links in zip(offsets, inner, strict=True) if links]
     far = [sum(map(abs, offset)) > 1 for offset in offsets]
-    weights = np.subtract(affinities_kzyx, bias, dtype=np.float64)
-    for weights_zyx, repels in zip(weights, far, strict=True):
-        (np.minimum if repels else np.maximum)(weights_zyx, 0, out=weights_zyx)
+    weights = _weights(affinities_kzyx, far, bias)
     stride = [STRIDE] * 3
     if anisotropy(voxel_size_nm) >= THICK:
         stride[cutting_axis(voxel_size_nm)] = 1
     segments = mwatershed.agglom(weights, [list(o) for o in offsets], strides=[stride if f else [1, 1, 1] for f in far])
     return _grown(segments, inside_zyx, axes)
+
+
+def _weights(affinities_kzyx: npt.NDArray[np.float32], far: Sequence[bool], bias: float) -> npt.NDArray[np.float64]:
+    """How much each edge attracts, or repels where it is far and the weight is below 0."""
+    weights_kzyx = np.empty(affinities_kzyx.shape, np.float64)
+    for weights_zyx, affinities_zyx, repels in zip(weights_kzyx, affinities_kzyx, far, strict=True):
+        for weights_yx, affinities_yx in zip(weights_zyx, affinities_zyx, strict=True):  # a section stays in the cache
+            np.subtract(affinities_yx, bias, out=weights_yx, dtype=np.float64)
+            (np.minimum if repels else np.maximum)(weights_yx, 0, out=weights_yx)
+    return weights_kzyx
 
 
 def _grown(
