@@ -65,6 +65,8 @@ def with_own_convolutions(network: nn.Module) -> nn.Module:
 def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module:
     """The network, its weights changed in place to the layout in which it is fastest there.
 
+    Kernels of one voxel are the same in both layouts. They stay, or else DDP warns of their gradients' strides.
+
     Args:
         network: On the device.
         precision: In which it is wanted; what the device computes in decides.
@@ -72,5 +74,7 @@ def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module
     """
     dense = all(module.groups == 1 for module in network.modules() if isinstance(module, nn.Conv3d))
     if dense and torch.device(device).type == "cpu" and computed_in(precision, device) == "fp32":
-        return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+        for weight in network.parameters():
+            if weight.ndim == 5 and weight.shape[2:].numel() > 1:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
     return network

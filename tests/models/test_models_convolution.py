@@ -126,6 +126,12 @@ def test_channels_are_last_where_that_is_fast(precision, device, groups, last):
     assert network[1].weight.is_contiguous(memory_format=torch.channels_last_3d) is last
 
 
+def test_kernels_of_one_voxel_stay_as_their_gradients_come():
+    network = laid_out(nn.Sequential(nn.Conv3d(2, 4, 3), nn.Conv3d(4, 3, 1)), "fp32", "cpu")
+    network(torch.randn(1, 2, 5, 6, 7)).square().sum().backward()
+    assert {p.grad.stride() == p.stride() for p in network.parameters()} == {True}
+
+
 def test_in_bf16_weights_stay(monkeypatch):
     from pytc_auto.models import convolution
 
