@@ -65,7 +65,7 @@ def with_own_convolutions(network: nn.Module) -> nn.Module:
 def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module:
     """The network, its weights changed in place to the layout in which it is fastest there.
 
-    Kernels of one voxel are the same in both layouts. They stay, or else DDP warns of their gradients' strides.
+    Kernels of one voxel are the same in both layouts and keep their strides, or else DDP would warn of their gradients'.
 
     Args:
         network: On the device.
@@ -75,6 +75,6 @@ def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module
     dense = all(module.groups == 1 for module in network.modules() if isinstance(module, nn.Conv3d))
     if dense and torch.device(device).type == "cpu" and computed_in(precision, device) == "fp32":
         for weight in network.parameters():
-            if weight.ndim == 5 and weight.shape[2:].numel() > 1:
+            if weight.ndim == 5:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
     return network
