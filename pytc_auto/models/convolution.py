@@ -28,15 +28,15 @@ class Convolution(nn.Conv3d):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(1 to N, inputs, Z, Y, X) to (N, outputs, Z', Y', X')."""
-        if not self._is_kept_from_onednn(features):
+        stride, padding, dilation = self.stride, self.padding, self.dilation
+        if isinstance(padding, str) or not self._is_kept_from_onednn(features):
             return super().forward(features)
-        where = self.stride, self.padding, self.dilation
         if not torch.is_grad_enabled():
-            stride, padding, dilation = where
             return torch.mkldnn_convolution(features, self.weight, self.bias, padding, stride, dilation, 1)
         if self.out_channels % 2:
             return super().forward(features)
-        return functional.conv3d(torch.cat([features, features], 1), self.weight, self.bias, *where, groups=2)
+        beside_itself = torch.cat([features, features], 1)
+        return functional.conv3d(beside_itself, self.weight, self.bias, stride, padding, dilation, groups=2)
 
     def _is_kept_from_onednn(self, features: torch.Tensor) -> bool:
         """Whether torch would take its slow routine; a kernel of one voxel is a plain product there, and stays."""
@@ -48,7 +48,6 @@ class Convolution(nn.Conv3d):
             and self.groups == 1
             and max(self.kernel_size) > 1
             and self.padding_mode == "zeros"
-            and not isinstance(self.padding, str)
             and not torch.is_autocast_enabled("cpu")
             and torch.backends.mkldnn.is_available()
         )
