@@ -214,6 +214,11 @@ def test_a_graph_in_a_volume_with_an_offset_goes_by_nanometers(tmp_path):
     path = pickled(tmp_path / "skeleton.pkl", nisb())
     found = read_skeletons(path, volume(offset_nm=(20, 0, 16)))
     assert found.nodes_zyx.tolist() == [[2, 2, -1], [2, 2, 2], [-1, 0, -2], [-1, 4, -2]]
+    placed = nisb()
+    for node in placed.nodes.values():
+        node["nm_position"] = node["nm_position"] + (1600, 0, 2000)
+    found = read_skeletons(pickled(tmp_path / "placed.pkl", placed), volume(offset_nm=(2000, 0, 1600)))
+    assert found.nodes_zyx.tolist() == [[3, 2, 1], [3, 2, 4], [0, 0, 0], [0, 4, 0]]
     far = pickled(tmp_path / "far.pkl", nisb(times=100))
     assert "of about [20.0, 9.0, 8.0] nm" in fault(far, volume(offset_nm=(20, 0, 16), size=(20.0, 18.0, 8.0)))
 

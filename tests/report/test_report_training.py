@@ -54,7 +54,7 @@ def neurons(*, refit=False, folds=(0,)):
 
 
 def of_metric(metric, kind, parameter):
-    name = {"ap": "ap", "dice": "mean_foreground_dice"}[metric]
+    name = {"dice": "mean_foreground_dice"}.get(metric, metric)
     search = [TriedDecoder(kind=kind, parameters={parameter: v}, merit=v / 10, scores={name: v / 10}) for v in (1.0, 2.0, 3.0)]
     return ModelScores(metric=metric, refit=False, folds={0: {name: 0.3}}, search=search, chosen=2)
 
@@ -117,12 +117,21 @@ def test_a_report_that_is_missing_or_has_no_place_is_left_alone(tmp_path):
         ("ap", "seeded", "seed_threshold", "average precision"),
         ("ap", "components", "threshold", "average precision"),
         ("dice", "argmax", "min_size", "mean foreground Dice"),
+        ("nerl", "mutex", "bias", "NERL (1 is best)"),
     ],
 )
 def test_other_metrics_have_one_chart(metric, kind, parameter, unit):
     charts = search_charts(of_metric(metric, kind, parameter))
     assert list(charts) == [f"decoder {kind}"]
     assert all(words in charts[f"decoder {kind}"] for words in (unit, parameter.replace("_", " "), "chosen"))
+
+
+def test_by_what_run_lengths_were_measured_is_told(tmp_path):
+    report = tmp_path / "report.html"
+    for thresholds, told in ((None, False), ([0, 5], True)):
+        report.write_text(PAGE)
+        add_training(report, of_metric("nerl", "mutex", "bias").replace(merge_thresholds=thresholds), {})
+        assert ("a second skeleton has more nodes in it than 0 (nerl), 5 (nerl_5)" in report.read_text()) is told
 
 
 def test_a_line_holds_the_search_s_own_numbers(monkeypatch):
