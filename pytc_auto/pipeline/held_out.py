@@ -34,7 +34,7 @@ def open_held_out(run: Run, plan: Plan, number: int) -> HeldOut:
     """
     from pytc_auto.data.volumes import open_volumes
 
-    volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
+    volumes = open_volumes(run.present_dataset(), plan, memory_for_data(), cache=run.cache)
     return HeldOut(plan, volumes, division_of(plan, volumes, number).validation)
 
 

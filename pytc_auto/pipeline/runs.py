@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytc_auto.errors import OutputError, PlanError
+from pytc_auto.errors import DataError, OutputError, PlanError
+from pytc_auto.io.open import locate
 from pytc_auto.schema.dataset import Dataset
 from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
@@ -74,6 +75,23 @@ class Run:
     def dataset(self) -> Dataset:
         """Where the volumes are, checked."""
         return Dataset.load(self.dataset_file)
+
+    def present_dataset(self) -> Dataset:
+        """The same, when its volumes are to be read.
+
+        Raises:
+            DataError: One of them is no longer where it was when the run was planned.
+        """
+        dataset = self.dataset()
+        for source in (path for entry in dataset.volumes for path in (entry.image, entry.labels) if path is not None):
+            try:
+                locate(source)
+            except DataError as error:
+                raise DataError(
+                    f"{source}: is no longer there; {self.folder} was planned from {dataset.root}. Put the data back, or write "
+                    f"where they are now into {self.dataset_file}."
+                ) from error
+        return dataset
 
     def fingerprint(self) -> Fingerprint:
         """What the data set is, checked."""

@@ -95,8 +95,8 @@ def check_gray_values(job: Job, source: Volume) -> None:
         mean, deviation = intensity.scale
         raise DataError(
             f"{job.path}: its gray values are {found.mean:.3g} on average and vary by {found.deviation:.3g}, but the model "
-            f"was trained on {mean:.3g}, varying by {deviation:.3g}. Convert the volume to the range of the training volumes, or go on "
-            "as it is with --force."
+            f"was trained on {mean:.3g}, varying by {deviation:.3g}. Convert the volume to the range of the training volumes, "
+            "or go on as it is with --force."
         )
 
 

@@ -139,7 +139,7 @@ def train_fold(  # noqa: PLR0913
         say(f"Fold {number} is trained already")
         return False
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
-    volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
+    volumes = open_volumes(run.present_dataset(), plan, memory_for_data(), cache=run.cache)
     division = division_of(plan, volumes, number)
     held_out = HeldOut(plan, volumes, division.validation)
     precision = computed_in(plan.precision, device_for(plan))
@@ -197,7 +197,7 @@ def _refit(  # noqa: PLR0917
     seed = sampling.seed + plan.folds.count + number
     shorter = plan.replace(sampling=sampling.replace(steps=sampling.refit_steps, seed=seed))
     seed_everything(seed, workers=False, verbose=False)
-    volumes = open_volumes(run.dataset(), plan, memory_for_data(), cache=run.cache)
+    volumes = open_volumes(run.present_dataset(), plan, memory_for_data(), cache=run.cache)
     network = build_network(plan)
     load_weights(network, folder / WEIGHTS)
     say(f"Refitting on all labelled data: {sampling.refit_steps} steps")

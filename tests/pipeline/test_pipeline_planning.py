@@ -5,7 +5,7 @@ from samples import fingerprint
 from tests_pipeline import write
 
 import pytc_auto
-from pytc_auto.errors import BudgetError, OutputError, PlanError
+from pytc_auto.errors import BudgetError, DataError, OutputError, PlanError
 from pytc_auto.fingerprint import sampling
 from pytc_auto.pipeline import planning
 from pytc_auto.planning.cost import relative_work
@@ -139,3 +139,16 @@ def test_a_run_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "runs/tissue").touch()
     with pytest.raises(OutputError, match=r"runs/tissue: cannot be written .*Make room, check the rights"):
         pytc_auto.plan(tmp_path / "tissue", runs=tmp_path / "runs", size="S")
+
+
+def test_data_that_have_been_moved_are_told_with_where_to_write_it(tmp_path):
+    write(tmp_path / "tissue", "a", (30, 40, 60), 1)
+    run = pytc_auto.plan(tmp_path / "tissue", runs=tmp_path / "runs", size="S").run
+    (tmp_path / "tissue").rename(tmp_path / "brain")
+    with pytest.raises(
+        DataError, match=r"a.h5:main: is no longer there; .*planned from .*tissue. .* into .*runs/tissue/dataset.yaml"
+    ):
+        pytc_auto.train("tissue", runs=tmp_path / "runs")
+    text = run.dataset_file.read_text().replace(f"{tmp_path}/tissue", f"{tmp_path}/brain")
+    run.dataset_file.write_text(text)
+    assert run.present_dataset().root == str(tmp_path / "brain")
