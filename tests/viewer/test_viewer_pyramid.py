@@ -19,15 +19,18 @@ IDS = np.random.default_rng(6).integers(0, 2**40, SHAPE, dtype=np.uint64)
 FACTORS = [(1, 1, 1), (1, 2, 2), (2, 4, 4), (4, 8, 8)]
 
 
-@pytest.fixture
-def out(tmp_path, monkeypatch):
-    monkeypatch.setattr(stored, "_COARSEST", 6)
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """An image and labels with their levels; they are only read."""
+    folder = tmp_path_factory.mktemp("out")
     more = {"voxel_size_nm": SIZE, "attributes": {}}
-    create_image(tmp_path, shape_czyx=GRAY.shape, chunks=(1, 8, 16, 64), dtype="uint8", **more)[...] = GRAY
-    create_labels(tmp_path, "segmentation", shape=SHAPE, chunks=(8, 16, 64), dtype="uint64", **more)[...] = IDS
-    add_pyramid(tmp_path, kind="image")
-    add_pyramid(tmp_path / "labels" / "segmentation", kind="labels")
-    return tmp_path
+    create_image(folder, shape_czyx=GRAY.shape, chunks=(1, 8, 16, 64), dtype="uint8", **more)[...] = GRAY
+    create_labels(folder, "segmentation", shape=SHAPE, chunks=(8, 16, 64), dtype="uint64", **more)[...] = IDS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "_COARSEST", 6)
+        add_pyramid(folder, kind="image")
+        add_pyramid(folder / "labels" / "segmentation", kind="labels")
+    return folder
 
 
 def level(out, number, kind):
