@@ -11,9 +11,14 @@ from pytc_auto.schema.fingerprint import Fingerprint
 from pytc_auto.schema.plan import Plan
 
 
+@pytest.fixture(scope="module")
+def text():
+    return make_plan(fingerprint(), CPU).text()
+
+
 @pytest.fixture
-def raw():
-    return yaml.safe_load(make_plan(fingerprint(), CPU).text())
+def raw(text):
+    return yaml.safe_load(text)
 
 
 def refused(raw, tmp_path):
