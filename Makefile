@@ -6,15 +6,19 @@ STAMP := $(VENV)/.installed
 PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK
 
-.PHONY: demo test test-slow lint gallery install clean
+.PHONY: demo test pytest test-slow lint gallery install clean
 
 demo: install
 	rm -rf demo
 	$(BIN)/pytc demo --out demo
 
+# The checks of the code beside the tests: mypy has one process, and waits for nothing.
+test: install
+	$(MAKE) -j 2 lint pytest
+
 # A process for each core, each test file in one of them; a thread each, as they would wait for one another.
-test: export OMP_NUM_THREADS := 1
-test: lint
+pytest: export OMP_NUM_THREADS := 1
+pytest: install
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 test-slow: install
