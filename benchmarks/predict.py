@@ -184,7 +184,9 @@ def cropped(path: str, crop: str, folder: Path) -> Volume:
     whole = open_volume(path)
     shape = zyx([min(int(n), e) for n, e in zip(crop.split(","), whole.shape, strict=True)])
     with h5py.File(folder / "volume.h5", "w") as file:
-        stored = file.create_dataset("raw", data=whole.read(Box.of_shape(shape)), chunks=(32, 64, 64), compression="gzip")
+        stored = file.create_dataset(
+            "raw", data=whole.read(Box.of_shape(shape)), chunks=tuple(map(min, shape, (32, 64, 64))), compression="gzip"
+        )
         stored.attrs["resolution"] = whole.voxel_size_nm
     return open_volume(str(folder / "volume.h5"))
 
