@@ -24,6 +24,9 @@ from pytc_auto.errors import PytcError
 VERBS = (plan, train, predict, status, decode, evaluate, view, sweep, select, import_v1, demo)
 """In the order of the help."""
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C; typer makes it of a KeyboardInterrupt before we see one."""
+
 app = typer.Typer(
     help="Segment electron-microscopy volumes without writing a configuration.",
     no_args_is_help=True,
@@ -43,6 +46,8 @@ def main() -> None:
     except PytcError as error:
         screen(stderr=True).print(f"[bold red]Error:[/] {escaped(str(error))}", soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
+            raise
         screen(stderr=True).print("Stopped. The same command goes on from here.")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
