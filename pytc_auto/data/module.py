@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from collections.abc import Sequence
 
 import pytorch_lightning as pl
@@ -74,5 +75,6 @@ class ConnectomicsDataModule(pl.LightningDataModule):
 
 
 def _one_thread(_: int) -> None:
-    """Workers share the cores with the network."""
+    """Workers share the cores with the network, and leave Ctrl-C to who trains: it still needs them to finish its step."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

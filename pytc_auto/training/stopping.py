@@ -38,9 +38,10 @@ class StopAt(pl.Callback):
 
 
 class StopOnSignal(pl.Callback):
-    """SIGTERM, and within SLURM what announces a job's end: the step is finished, a checkpoint saved, and the process ends.
+    """SIGTERM, Ctrl-C, and within SLURM what announces a job's end: the step is finished, a checkpoint saved, the process ends.
 
-    The signal is only noted when it comes: in the middle of a step or of a validation the weights are not fit to be saved.
+    The signal is only noted when it comes: in the middle of a step or of a validation the weights are not fit to be saved. A
+    second Ctrl-C ends at once.
     """
 
     def __init__(self, checkpoint: Path) -> None:
@@ -51,7 +52,7 @@ class StopOnSignal(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Listen instead of Lightning, until it puts back what it found."""
         if threading.current_thread() is threading.main_thread():
-            for number in [signal.SIGTERM, *([REQUEUE] if SLURMEnvironment.detect() else [])]:
+            for number in [signal.SIGTERM, signal.SIGINT, *([REQUEUE] if SLURMEnvironment.detect() else [])]:
                 signal.signal(number, self._note)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_args: Any) -> None:  # noqa: ARG002
@@ -86,6 +87,8 @@ class StopOnSignal(pl.Callback):
         sys.exit(f"Stopped by {name} at step {trainer.global_step}. The same command goes on from there.")
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number == self._received == signal.SIGINT:
+            raise KeyboardInterrupt
         self._received = signal.Signals(number)
 
 

@@ -26,6 +26,16 @@ def signalled(monkeypatch, number, batch):
     monkeypatch.setattr(ConnectomicsModule, "training_step", training_step)
 
 
+def test_ctrl_c_saves_and_ends(plan, network, data, watched, tmp_path, monkeypatch):
+    made = plan(sampling=SAMPLING)
+    with monkeypatch.context() as patch:
+        signalled(patch, signal.SIGINT, 3)
+        with pytest.raises(SystemExit, match=r"Stopped by SIGINT at step 2. The same command goes on"):
+            fit(made, network(made), data(made), tmp_path, validate=watched([0.1]))
+    assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 @pytest.mark.parametrize(("batch", "step"), [(0, 1), (3, 2), (4, 4), (8, 5), (9, 5), (17, 9)])
 def test_a_training_that_is_terminated_saves_ends_and_goes_on_as_if_undisturbed(
     plan, network, data, watched, tmp_path, monkeypatch, batch, step
@@ -53,9 +63,13 @@ def test_a_training_that_is_terminated_saves_ends_and_goes_on_as_if_undisturbed(
         assert "log_variances" not in best_weights(tmp_path / f"cut/checkpoints/{name}.ckpt")
 
 
-def test_ctrl_c_is_told_as_such(plan, network, data, tmp_path, monkeypatch):
+def test_a_second_ctrl_c_ends_at_once(plan, network, data, tmp_path, monkeypatch):
+    def twice(*_):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
     made = plan(sampling=SAMPLING)
-    signalled(monkeypatch, signal.SIGINT, 3)
+    monkeypatch.setattr(ConnectomicsModule, "training_step", twice)
     with pytest.raises(KeyboardInterrupt):
         fit(made, network(made), data(made), tmp_path, validate=None)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
