@@ -19,7 +19,7 @@ from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.targets.affinities import affinities_from_labels
 from pytc_auto.targets.erosion import erode_borders
 
-CUTS = [((20, 26, 34), (12, 10, 9)), ((9, 40, 33), (4, 13, 33)), ((31, 17, 22), (8, 17, 5))]
+CUTS = [((20, 26, 34), (12, 10, 19)), ((9, 40, 33), (4, 23, 33)), ((31, 17, 22), (16, 17, 8))]
 SIZES = [(10.0, 10.0, 10.0), (40.0, 8.0, 8.0), (12.0, 10.0, 9.0)]
 
 
