@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-from tests_pipeline import quick  # noqa: F401
+from tests_pipeline import quick, undrawn  # noqa: F401
