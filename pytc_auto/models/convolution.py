@@ -1,10 +1,9 @@
 """Convolutions of float32 on a CPU: by the faster kernels, in the faster layout.
 
 torch hands a convolution to oneDNN, except one of a single small sample (channels × Z × Y at most 20,480), which an older routine
-takes that is up to three times slower: the stem and the coarse stages of any network whose patches come one by one. Two ways
-around it give the same numbers. Without gradients oneDNN is called by its name. With gradients that would not do, since the
-backward pass chooses again; but groups always go to oneDNN, so the sample is laid beside itself, and each half of the outputs is
-convolved from its own copy. In bf16 all goes to oneDNN as it is.
+takes that is up to three times slower: the stem and the coarse stages of any network whose patches come one by one. Where no
+gradients are wanted, oneDNN is called by its name and gives the same numbers; in training the backward pass would choose again.
+In bf16 all goes to oneDNN as it is.
 
 Where channels are last, oneDNN's convolutions of float32 are faster, the gradients of weights most of all; depthwise ones are
 slower. Layouts are handed on from layer to layer by the weights. Timings are in docs/log.md.
@@ -14,7 +13,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from pytc_auto.models.precision import computed_in
 from pytc_auto.schema.plan import Precision
@@ -24,19 +22,14 @@ SMALL = 20_480
 
 
 class Convolution(nn.Conv3d):
-    """torch's convolution, whose small samples are oneDNN's as well."""
+    """torch's convolution, whose small samples are oneDNN's as well where they are only predicted."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(1 to N, inputs, Z, Y, X) to (N, outputs, Z', Y', X')."""
         stride, padding, dilation = self.stride, self.padding, self.dilation
-        if isinstance(padding, str) or not self._is_kept_from_onednn(features):
+        if isinstance(padding, str) or torch.is_grad_enabled() or not self._is_kept_from_onednn(features):
             return super().forward(features)
-        if not torch.is_grad_enabled():
-            return torch.mkldnn_convolution(features, self.weight, self.bias, padding, stride, dilation, 1)
-        if self.out_channels % 2:
-            return super().forward(features)
-        beside_itself = torch.cat([features, features], 1)
-        return functional.conv3d(beside_itself, self.weight, self.bias, stride, padding, dilation, groups=2)
+        return torch.mkldnn_convolution(features, self.weight, self.bias, padding, stride, dilation, 1)
 
     def _is_kept_from_onednn(self, features: torch.Tensor) -> bool:
         """Whether torch would take its slow routine; a kernel of one voxel is a plain product there, and stays."""

@@ -18,7 +18,6 @@ CASES = {
     "no bias": ({"in_channels": 2, "out_channels": 4, "kernel_size": 3, "bias": False}, (1, 2, 7, 8, 9)),
 }
 ELSEWHERE = {
-    "odd outputs": ({"in_channels": 2, "out_channels": 3, "kernel_size": 3}, (1, 2, 5, 6, 7)),
     "two samples": ({"in_channels": 2, "out_channels": 4, "kernel_size": 3}, (2, 2, 5, 6, 7)),
     "one voxel": ({"in_channels": 2, "out_channels": 4, "kernel_size": 1}, (1, 2, 5, 6, 7)),
     "groups": ({"in_channels": 2, "out_channels": 4, "kernel_size": 3, "groups": 2}, (1, 2, 5, 6, 7)),
@@ -76,18 +75,19 @@ def test_equals_torch_s_forward_and_backward(pair, name, layout):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_small_sample_is_onednn_s(pair, routines, name):
+def test_a_small_sample_is_onednn_s_where_nobody_learns(pair, routines, name):
     _, own, features = pair(name)
     own(features)
     with torch.inference_mode():
         own(features)
-    assert routines == [2, "onednn"]
+    assert routines == [1, "onednn"]
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_what_torch_does_well_is_left_to_it(pair, routines, name):
     _, own, features = pair(name)
-    own(features)
+    with torch.no_grad():
+        own(features)
     assert routines == [2 if name == "groups" else 1]
 
 
@@ -99,15 +99,11 @@ def test_in_16_bits_all_is_torch_s(pair, routines):
 
 
 def test_torch_still_keeps_small_samples_from_onednn():
-    with torch.no_grad():
-        features, weight = torch.randn(1, 8, 5, 6, 7), torch.randn(4, 8, 3, 3, 3)
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as small:
-            functional.conv3d(features, weight)
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as grouped:
-            functional.conv3d(torch.cat([features, features], 1), weight, groups=2)
+    features, weight = torch.randn(1, 8, 5, 6, 7), torch.randn(4, 8, 3, 3, 3)
+    with torch.no_grad(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        functional.conv3d(features, weight)
     if torch.backends.mkldnn.is_available():
-        assert "aten::slow_conv3d" in {event.key for event in small.key_averages()}
-        assert "aten::mkldnn_convolution" in {event.key for event in grouped.key_averages()}
+        assert "aten::slow_conv3d" in {event.key for event in profile.key_averages()}
 
 
 def test_a_plan_s_network_has_them(make_plan):
