@@ -17,8 +17,9 @@ def append(row: str, *, section: str, header: str) -> None:
     if section not in text:
         text = text.rstrip("\n") + "\n\n" + section + header
     before, after = text.split(section, 1)
-    table, separator, rest = after.partition("\n\n")
-    RESULTS.write_text(before + section + table.rstrip("\n") + "\n" + row + (separator + rest if separator else ""))
+    table, _, rest = after.partition("\n\n")
+    below = rest.lstrip("\n")
+    RESULTS.write_text(before + section + table.rstrip("\n") + "\n" + row + (f"\n{below}" if below else ""))
     print(row, end="")
 
 
