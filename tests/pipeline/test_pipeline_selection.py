@@ -154,7 +154,7 @@ def test_what_was_not_judged_alike_is_refused(runs, tmp_path):
         plan.save(runs / "b/plan.yaml")
         plan.save(runs / "b/model/plan.yaml")
     other_labels(runs / "b", tmp_path)
-    with pytest.raises(PlanError, match=r"a and b hold out .* but with other gray values or labels"):
+    with pytest.raises(PlanError, match=r"a and b hold out .* but with other gray values, labels or skeletons"):
         pytc_auto.select(["a", "b"], runs=runs)
     assert not (runs / "selected").exists()
 
