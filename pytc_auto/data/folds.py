@@ -37,7 +37,8 @@ def divide(folds: Folds, wholes: Sequence[Region], fold: int) -> Division:
     """Divide the volumes for a fold.
 
     Args:
-        folds: From the plan. Slabs: the labels of each volume are cut along the axis; the guard is taken from the training side.
+        folds: From the plan. Slabs: the labels of each volume, or of the one that is named, are cut along the axis; the guard is
+            taken from the training side.
         wholes: The volumes: all that is labelled, in the whole image.
         fold: Which one, from 0.
 
@@ -46,6 +47,7 @@ def divide(folds: Folds, wholes: Sequence[Region], fold: int) -> Division:
     """
     if not 0 <= fold < folds.count:
         raise PlanError(f"fold {fold} does not exist: the plan has {folds.count}. Use 0{_up_to(folds.count)}.")
+    _refuse_other_volumes(folds, len(wholes))
     division = _by_volume(folds, wholes, fold) if isinstance(folds, VolumeFolds) else _by_slab(folds, wholes, fold)
     for name, regions in (("train", division.training), ("validate", division.validation)):
         if not regions:
@@ -53,8 +55,18 @@ def divide(folds: Folds, wholes: Sequence[Region], fold: int) -> Division:
     return division
 
 
+def _refuse_other_volumes(folds: Folds, volumes: int) -> None:
+    """Folds that name volumes are of a data set with those volumes."""
+    if isinstance(folds, VolumeFolds) and folds.held_out_in is not None and len(folds.held_out_in) != volumes:
+        told = f"folds.held_out_in names a fold for {len(folds.held_out_in)} volumes, but {volumes} are labelled"
+        raise PlanError(f"{told}. Give one number a labelled volume, or run pytc plan again.")
+    if isinstance(folds, SlabFolds) and folds.volume is not None and folds.volume >= volumes:
+        told = f"folds.volume is {folds.volume}, but {volumes} are labelled, counted from 0"
+        raise PlanError(f"{told}. Name one of them, or run pytc plan again.")
+
+
 def _by_volume(folds: VolumeFolds, wholes: Sequence[Region], fold: int) -> Division:
-    held_out = [i % folds.count == fold for i in range(len(wholes))]
+    held_out = [folds.fold_of(i) == fold for i in range(len(wholes))]
     return Division(
         training=tuple(r for r, held in zip(wholes, held_out, strict=True) if not held),
         validation=tuple(r for r, held in zip(wholes, held_out, strict=True) if held),
@@ -70,7 +82,10 @@ def _by_slab(folds: SlabFolds, wholes: Sequence[Region], fold: int) -> Division:
     """
     axis = AXES.index(folds.axis)
     training, validation = [], []
-    for whole in wholes:
+    for number, whole in enumerate(wholes):
+        if folds.volume not in (None, number):
+            training.append(whole)
+            continue
         first, last = whole.box.start[axis], whole.box.stop[axis]
         start, stop = (first + n for n in _slab(folds, last - first, fold))
         before, after = start - folds.guard, stop + folds.guard
@@ -109,8 +124,9 @@ def _nothing_left(folds: Folds, wholes: Sequence[Region], fold: int, name: str) 
     if isinstance(folds, VolumeFolds):
         return f"fold {fold} has no volume to {name} on: {folds.count} folds over {len(wholes)} volume(s). Use fewer folds."
     axis = AXES.index(folds.axis)
+    extents = [whole.box.shape[axis] for number, whole in enumerate(wholes) if folds.volume in (None, number)]
     return (
-        f"fold {fold} has nothing to {name} on: the labels are {[r.box.shape[axis] for r in wholes]} voxels long on "
+        f"fold {fold} has nothing to {name} on: the labels are {extents} voxels long on "
         f"folds.axis {folds.axis}, "
         f"folds.guard takes {folds.guard}. Use a longer axis or a smaller guard."
     )

@@ -26,7 +26,7 @@ def remarks(measurement: Measurement) -> list[str]:
         found += _of_volume(volume)
     without = [v.name for v in fingerprint.volumes if not v.labelled]
     if without:
-        found.append(f"Without labels: {_listed(without)}. Nothing is learned from them.")
+        found.append(f"Without labels: {listed(without)}. Nothing is learned from them.")
     found += _of_intensity(fingerprint) + _of_labels(fingerprint.labels) + _of_skeletons(fingerprint)
     return found + _of_sample(fingerprint)
 
@@ -58,7 +58,7 @@ def _of_volume(volume: VolumeFacts) -> list[str]:
     found = []
     if volume.blank_label_sections:
         noun = "sections" if len(volume.blank_label_sections) > 1 else "section"
-        numbers = _listed(volume.blank_label_sections)
+        numbers = listed(volume.blank_label_sections)
         found.append(f"{volume.name}: the labels of {noun} {numbers} (counted from 0) are blank. They count as unlabeled.")
     if volume.labels_shift_nm is not None:
         way = ", ".join(f"{s:+.0f} nm on {a}" for a, s in zip(AXES, volume.labels_shift_nm, strict=True) if s)
@@ -127,14 +127,14 @@ def _of_sample(fingerprint: Fingerprint) -> list[str]:
 
 
 def _sections(numbers: Sequence[int], name: str) -> str:
-    return f"Section{'s' if len(numbers) > 1 else ''} {_listed(numbers)} of {name} {'are' if len(numbers) > 1 else 'is'}"
+    return f"Section{'s' if len(numbers) > 1 else ''} {listed(numbers)} of {name} {'are' if len(numbers) > 1 else 'is'}"
 
 
 def _its(numbers: Sequence[int]) -> str:
     return "their" if len(numbers) > 1 else "its"
 
 
-def _listed(items: Sequence[object]) -> str:
+def listed(items: Sequence[object]) -> str:
     """A list in words, a long one shortened."""
     if len(items) <= MOST_NAMED + 1:
         return ", ".join(map(str, items))

@@ -13,7 +13,7 @@ from pathlib import Path
 from pytc_auto.errors import BudgetError, DataError, OutputError, PlanError
 from pytc_auto.fingerprint.measure import measure
 from pytc_auto.fingerprint.measurement import Measurement
-from pytc_auto.fingerprint.remarks import remarks
+from pytc_auto.fingerprint.remarks import listed, remarks
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
@@ -23,6 +23,7 @@ from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.memory import memory_bytes
+from pytc_auto.planning.patch import shrunk_by_volumes
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.progress import Progress, silent
 from pytc_auto.report.page import write_report
@@ -161,13 +162,28 @@ def decide(
         decided = _plan_for_this_machine(fingerprint, max_seconds, make)
     if probe is not None:
         decided = _probed(decided, fingerprint, make, probe)
-    told = [*looked.remarks, *_of_steps(decided)]
+    told = [*looked.remarks, *_of_patch(decided, fingerprint), *_of_steps(decided)]
     with writing(run.folder):
         looked.dataset.save(run.dataset_file)
         fingerprint.save(run.fingerprint_file)
         decided.save(run.plan_file)
         write_report(looked.measured, decided, told, run.report_file)
     return Planned(run, decided, fingerprint, told)
+
+
+def _of_patch(plan: Plan, fingerprint: Fingerprint) -> list[str]:
+    """What is said of a patch that a small volume makes smaller for all."""
+    wanted = plan.why["patch"].numbers.get("wanted_nm")
+    if not isinstance(wanted, float):
+        return []
+    shrunk = shrunk_by_volumes(fingerprint, plan.working_scale, plan.patch, wanted)
+    if shrunk is None:
+        return []
+    few, verb = listed(shrunk.volumes), "are" if len(shrunk.volumes) > 1 else "is"
+    return [
+        f"{few} {verb} so small that all are trained with the patch {list(plan.patch)} instead of {list(shrunk.possible)}. "
+        "Leave out what is small if its labels matter less than what the network sees."
+    ]
 
 
 def _of_steps(plan: Plan) -> list[str]:

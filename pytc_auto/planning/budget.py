@@ -12,10 +12,11 @@ from pytc_auto.errors import BudgetError
 from pytc_auto.geometry import Zyx, patch_starts
 from pytc_auto.planning.by_hand import ByHand
 from pytc_auto.planning.cost import relative_work
+from pytc_auto.planning.folds import Labelled
 from pytc_auto.planning.memory import memory_bytes
 from pytc_auto.planning.network import Candidate
 from pytc_auto.planning.prediction import choose_window
-from pytc_auto.schema.plan import Folds, Machine, SlabFolds
+from pytc_auto.schema.plan import Folds, Machine, VolumeFolds
 
 ENOUGH_STEPS, LEAST_STEPS = 1500, 300
 """A network becomes narrower for as long as it does not get the first; the narrowest one is content with the second."""
@@ -90,14 +91,14 @@ class Budget:
         machine: Memory and time.
         channels: Of the network's output, for a patch.
         folds: How the data are divided for a candidate.
-        extent: Of the smallest labelled box; None where it is not known.
+        labelled: How much of each volume is; None where it is not known.
         by_hand: Batch, steps and validations that are given.
     """
 
     machine: Machine
     channels: Callable[[Zyx], int]
     folds: Callable[[Candidate], Folds]
-    extent: Zyx | None
+    labelled: Labelled | None
     by_hand: ByHand
 
     def batch(self, candidate: Candidate) -> int | None:
@@ -121,8 +122,8 @@ class Budget:
         step = machine.seconds_per_step * relative_work(network, patch, channels, batch * accumulate)
         folds = self.folds(candidate)
         window = choose_window(machine, network, patch, channels)
-        validation = _validation_seconds(patch, window, step / batch / accumulate, folds, self.extent)
-        left_out = _left_out(folds, self.extent)
+        validation = _validation_seconds(patch, window, step / batch / accumulate, folds, self.labelled)
+        left_out = _left_out(folds, self.labelled)
         validations, steps, fits = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS, sys.maxsize
         if machine.seconds is not None:
             room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
@@ -222,30 +223,27 @@ def _minutes(last: Schedule, budget: Budget, least: int) -> int:
         minutes += 1
 
 
-def _left_out(folds: Folds, extent: Zyx | None) -> float | None:
+def _left_out(folds: Folds, labelled: Labelled | None) -> float | None:
     """Share of the labelled voxels that the first fold does not learn from; None where the extent of the volumes is not known."""
-    if not isinstance(folds, SlabFolds):
-        return 1 / folds.count
-    if extent is None:
-        return None
-    held = 1 / folds.count if folds.count > 1 else 1 - folds.train
-    return min(1.0, held + folds.guard / extent["zyx".index(folds.axis)])
+    if labelled is not None:
+        return labelled.left_out(folds)
+    return 1 / folds.count if isinstance(folds, VolumeFolds) else None
 
 
-def _validation_seconds(patch: Zyx, window: int, step: float, folds: Folds, extent: Zyx | None) -> float:
+def _validation_seconds(patch: Zyx, window: int, step: float, folds: Folds, labelled: Labelled | None) -> float:
     """Prediction of the held-out data and its decoding; one forward pass over a patch is a third of a step."""
-    if extent is None:
+    if labelled is None:
         return 60.0
-    held = list(extent)
-    if isinstance(folds, SlabFolds):
-        axis = "zyx".index(folds.axis)
-        share = 1 / folds.count if folds.count > 1 else 1 - folds.train
-        held[axis] = max(1, round(held[axis] * share))
+    return sum(_scored_seconds(patch, window, step, *boxes) for boxes in labelled.held_out(folds))
+
+
+def _scored_seconds(patch: Zyx, window: int, step: float, whole: Zyx, held: Zyx) -> float:
+    """The same of one box and the part of it that is held out."""
     windows, size = 1, 1
-    for whole, part, n in zip(extent, held, patch, strict=True):
-        length = min(whole, n * window if n > 1 else n)
-        starts = patch_starts(whole, length, max(1, length // 2))
-        windows *= sum(start + length > whole - part for start in starts)
+    for extent, part, n in zip(whole, held, patch, strict=True):
+        length = min(extent, n * window if n > 1 else n)
+        starts = patch_starts(extent, length, max(1, length // 2))
+        windows *= sum(start + length > extent - part for start in starts)
         size *= length
     forward = windows * size / math.prod(patch) * step / 3
     return forward + math.prod(held) / 1e6 * DECODE_SECONDS_PER_MEGAVOXEL

@@ -78,7 +78,7 @@ class PatchFamily:
     def patches(self, wanted_nm: float) -> Iterator[Zyx]:
         """From the wanted field of view down to the least one."""
         last = None
-        for reach in self._reaches(wanted_nm):
+        for reach in self.reaches(wanted_nm):
             patch = self.patch(reach)
             voxels = math.prod(patch)
             if last is not None and reach < min(wanted_nm, LEAST_FIELD_OF_VIEW_NM) and math.prod(last) <= FINE_VOXELS:
@@ -87,7 +87,7 @@ class PatchFamily:
                 yield patch
                 last = patch
 
-    def _reaches(self, wanted_nm: float) -> list[float]:
+    def reaches(self, wanted_nm: float) -> list[float]:
         """Lengths at which an axis gets longer, the longest first."""
         plane = [s for i, s in enumerate(self.voxel_size_nm) if i != cutting_axis(self.voxel_size_nm)]
         picture = WANTED_VOXELS if min(self._room()) > 1 else WANTED_VOXELS_2D
@@ -143,14 +143,51 @@ def _part(extent: int) -> int:
     return extent if extent <= LEAST_SECTIONS_ANISOTROPIC else max(LEAST_SECTIONS_ANISOTROPIC, int(MOST_OF_VOLUME * extent))
 
 
+@dataclass(frozen=True)
+class Shrunk:
+    """A patch that some volumes make smaller than others would have it.
+
+    Attributes:
+        volumes: Their names.
+        possible: The patch that the largest volume has room for.
+    """
+
+    volumes: tuple[str, ...]
+    possible: Zyx
+
+
+def shrunk_by_volumes(fingerprint: Fingerprint, scale: Zyx, patch: Zyx, wanted_nm: float) -> Shrunk | None:
+    """The labelled volumes that are too small for the patch that the largest would get; None without such, or if not known.
+
+    Args:
+        fingerprint: The volumes.
+        scale: Of the working grid.
+        patch: What was planned; it fits all volumes.
+        wanted_nm: The field of view that was wanted.
+    """
+    z, y, x = (size * n for size, n in zip(fingerprint.voxel_size_nm, scale, strict=True))
+    volumes = {v.name: PatchFamily((z, y, x), _smallest([v.shape], scale)) for v in fingerprint.volumes if v.labelled}
+    extents = [family.extent for family in volumes.values() if family.extent is not None]
+    if len(extents) < max(2, len(volumes)):
+        return None
+    together = PatchFamily((z, y, x), smallest_extent(fingerprint, scale))
+    largest = PatchFamily((z, y, x), max(extents, key=math.prod))
+    reaches = sorted(r for r in together.reaches(wanted_nm) if not _exceeds(patch, together.patch(r)))
+    possible = next((p for p in map(largest.patch, reaches[:1]) if _exceeds(p, patch) and math.prod(p) <= MOST_VOXELS), None)
+    if possible is None:
+        return None
+    small = [name for name, family in volumes.items() if _exceeds(possible, family.patch(reaches[0]))]
+    return Shrunk(tuple(small), possible)
+
+
+def _exceeds(patch: Zyx, other: Zyx) -> bool:
+    """Whether a patch is longer than another on any axis."""
+    return any(n > m for n, m in zip(patch, other, strict=True))
+
+
 def smallest_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
     """Extent per axis of the smallest labelled volume on the working grid; None where a shape is not known."""
     return _smallest([v.shape for v in fingerprint.volumes if v.labelled], scale)
-
-
-def smallest_labelled(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
-    """The same of the boxes that are labelled, without the context around them."""
-    return _smallest([v.labels_box.shape if v.labels_box else v.shape for v in fingerprint.volumes if v.labelled], scale)
 
 
 def _smallest(shapes: Sequence[Zyx | None], scale: Zyx) -> Zyx | None:

@@ -12,10 +12,10 @@ from pytc_auto.planning.augmentation import choose_augmentation
 from pytc_auto.planning.budget import Budget, Schedule, choose
 from pytc_auto.planning.by_hand import ByHand, Decisions
 from pytc_auto.planning.decisions import Decision, rounded
-from pytc_auto.planning.folds import choose_folds
+from pytc_auto.planning.folds import Labelled, choose_folds
 from pytc_auto.planning.heads import choose_heads
 from pytc_auto.planning.network import LEAST_STEPS, START_WIDTH, Candidate, candidate, fitting, kinds
-from pytc_auto.planning.patch import PatchFamily, field_of_view, smallest_extent, smallest_labelled, wanted_field_of_view
+from pytc_auto.planning.patch import PatchFamily, field_of_view, smallest_extent, wanted_field_of_view
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
 from pytc_auto.planning.scale import choose_scale
 from pytc_auto.planning.task import choose_task, read_labels
@@ -47,7 +47,7 @@ class _Ground:
 
     Attributes:
         extent: Of the smallest labelled volume on the working grid.
-        labelled: Of the smallest labelled box.
+        labelled: How much of each volume is; None where it is not known.
     """
 
     fingerprint: Fingerprint
@@ -57,7 +57,7 @@ class _Ground:
     labels: InstanceLabels | ClassLabels
     voxel_size_nm: ZyxFloat
     extent: Zyx | None
-    labelled: Zyx | None
+    labelled: Labelled | None
 
 
 def make_plan(fingerprint: Fingerprint, machine: Machine, *, task: Task | None = None, by_hand: ByHand | None = None) -> Plan:
@@ -111,7 +111,7 @@ def _settle(fingerprint: Fingerprint, machine: Machine, task: Task | None, decid
         decided.add("labels", read_labels(fingerprint, chosen, size)),
         size,
         extent=smallest_extent(fingerprint, scale),
-        labelled=smallest_labelled(fingerprint, scale),
+        labelled=Labelled.of(fingerprint, scale),
     )
 
 
@@ -139,7 +139,7 @@ def _choose_patch(ground: _Ground) -> tuple[Schedule, Decision[Zyx]]:
             for head in (*by_hand.applied("heads", _heads(ground, patch).value), *by_hand.applied("auxiliary", NO_AUXILIARY))
         ),
         folds=lambda made: by_hand.applied("folds", choose_folds(ground.fingerprint, ground.labelled, made.patch).value),
-        extent=ground.labelled,
+        labelled=ground.labelled,
         by_hand=by_hand,
     )
     fit, limit = _most_demanding_kind(ground, patches, budget)

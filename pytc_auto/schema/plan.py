@@ -132,7 +132,7 @@ class Optimizer(Part):
 
 
 class SlabFolds(Part):
-    """One volume is divided along an axis: ``count`` slabs, one held out per fold."""
+    """A volume is divided along an axis: ``count`` slabs, one held out per fold."""
 
     kind: Literal["slab"]
     axis: Literal["z", "y", "x"]
@@ -140,14 +140,42 @@ class SlabFolds(Part):
     train: Annotated[float, Field(gt=0, lt=1)] = Field(description="share of the axis before the guard is taken")
     guard: NonNegativeInt = Field(description="voxels between training and validation")
     members: PositiveInt = Field(1, description="folds worth training, as an ensemble")
+    volume: NonNegativeInt | None = Field(
+        None,
+        description="number of the labelled volume that is divided, the others are learned from whole; null: all are divided",
+    )
+
+    @model_serializer(mode="wrap")
+    def _all_are_not_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if (name, value) != ("volume", None)}
 
 
 class VolumeFolds(Part):
-    """Whole volumes are held out: volume i in fold i modulo ``count``."""
+    """Whole volumes are held out, each in one fold."""
 
     kind: Literal["volumes"]
     count: Annotated[int, Field(ge=2)]
     members: PositiveInt = Field(1, description="folds worth training, as an ensemble")
+    held_out_in: list[NonNegativeInt] | None = Field(
+        None, description="the fold that holds out each labelled volume; null: volume i in fold i modulo count"
+    )
+
+    @model_serializer(mode="wrap")
+    def _in_turn_is_not_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if (name, value) != ("held_out_in", None)}
+
+    @model_validator(mode="after")
+    def _each_fold_holds_out_something(self) -> Self:
+        given = self.held_out_in
+        if given is not None and set(given) != set(range(self.count)):
+            raise ValueError(
+                f"held_out_in is {given}, but folds are 0 to {self.count - 1}, each with a volume. Name each of them"
+            )
+        return self
+
+    def fold_of(self, volume: int) -> int:
+        """The fold that holds a volume out."""
+        return volume % self.count if self.held_out_in is None else self.held_out_in[volume]
 
 
 Folds = Annotated[SlabFolds | VolumeFolds, Field(discriminator="kind")]

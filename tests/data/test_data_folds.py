@@ -134,3 +134,33 @@ def test_whole_volumes_are_held_out():
 def test_a_fold_that_cannot_be_is_refused(folds, shapes, fold, message):
     with pytest.raises(PlanError, match=message):
         divide(folds, wholes(shapes), fold)
+
+
+def test_one_volume_is_divided_and_the_others_are_learned_from_whole():
+    folds = slabs("y").replace(volume=1)
+    division = divide(folds, wholes(SHAPES), 0)
+    assert boxes(division.training) == [(0, (0, 0, 0), (20, 40, 100)), (1, (0, 0, 0), (30, 32, 90))]
+    assert boxes(division.validation) == [(1, (0, 38, 0), (30, 50, 90))]
+
+
+def test_volumes_are_held_out_by_the_fold_that_is_named():
+    folds = VolumeFolds(kind="volumes", count=2, held_out_in=[1, 0, 1])
+    held = [[r.volume for r in divide(folds, wholes([(4, 5, 6)] * 3), fold).validation] for fold in (0, 1)]
+    assert held == [[1], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        (VolumeFolds(kind="volumes", count=2, held_out_in=[1, 0, 1]), "a fold for 3 volumes, but 2 are labelled"),
+        (slabs().replace(volume=2), "folds.volume is 2, but 2 are labelled"),
+    ],
+)
+def test_folds_of_other_volumes_are_refused(folds, message):
+    with pytest.raises(PlanError, match=message):
+        divide(folds, wholes(SHAPES), 0)
+
+
+def test_a_fold_without_a_volume_is_no_fold():
+    with pytest.raises(ValueError, match=r"held_out_in is \[0, 2, 0\], but folds are 0 to 1"):
+        VolumeFolds(kind="volumes", count=2, held_out_in=[0, 2, 0])

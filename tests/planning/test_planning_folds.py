@@ -1,0 +1,116 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import CPU, fingerprint
+
+from pytc_auto.data.folds import Region, divide
+from pytc_auto.geometry import Box
+from pytc_auto.planning.folds import Labelled
+from pytc_auto.planning.machines import PRESETS
+from pytc_auto.planning.patch import shrunk_by_volumes
+from pytc_auto.planning.planner import make_plan
+
+TINY, MIDDLE, LARGE = (40, 250, 260), (100, 300, 310), (300, 620, 650)
+
+
+def of_shapes(*shapes, **changes):
+    facts = fingerprint(volumes=len(shapes), **changes)
+    return facts.replace(volumes=[v.replace(shape=s) for v, s in zip(facts.volumes, shapes, strict=True)])
+
+
+def learned_and_held(plan, shapes, fold=0):
+    """Voxels of a fold's two sides."""
+    wholes = [Region(number, Box.of_shape(shape), Box.of_shape(shape)) for number, shape in enumerate(shapes)]
+    division = divide(plan.folds, wholes, fold)
+    return sum(r.box.size for r in division.training), sum(r.box.size for r in division.validation)
+
+
+@pytest.mark.parametrize("shapes", [(LARGE, TINY), (TINY, LARGE), (TINY, MIDDLE, LARGE)])
+def test_a_slab_of_a_volume_that_holds_nearly_all_labels_is_held_out(shapes):
+    plan = make_plan(of_shapes(*shapes), PRESETS["M"])
+    number = shapes.index(LARGE)
+    assert (plan.folds.kind, plan.folds.volume, plan.folds.axis) == ("slab", number, "x")
+    assert plan.why["folds"].rule == "folds.largest_volume"
+    total = sum(x * y * z for z, y, x in shapes)
+    for fold in range(plan.folds.count):
+        learned, held = learned_and_held(plan, shapes, fold)
+        assert learned > 0.5 * total
+        assert held == pytest.approx(0.25 * 300 * 620 * 650, rel=0.01)
+    assert plan.why["sampling"].numbers["left_out_share"] == pytest.approx(
+        1 - learned_and_held(plan, shapes)[0] / total, abs=0.01
+    )
+
+
+def test_the_other_volumes_are_learned_from_whole():
+    plan = make_plan(of_shapes(TINY, LARGE), CPU)
+    wholes = [Region(n, Box.of_shape(s), Box.of_shape(s)) for n, s in enumerate((TINY, LARGE))]
+    division = divide(plan.folds, wholes, 0)
+    assert division.training[0] == wholes[0]
+    assert {r.volume for r in division.validation} == {1}
+
+
+@pytest.mark.parametrize(
+    ("sections", "held_out_in"),
+    [
+        ((100, 50), [1, 0]),
+        ((50, 100), [0, 1]),
+        ((60, 35, 5), [1, 0, 2]),
+        ((100, 100, 100, 100, 100, 100), None),
+        ((100, 110, 120), None),
+        ((90, 20, 40, 70, 30, 60), [4, 2, 3, 1, 2, 0]),
+    ],
+)
+def test_fold_0_holds_out_what_is_nearest_to_its_share(sections, held_out_in):
+    shapes = [(n, 400, 410) for n in sections]
+    plan = make_plan(of_shapes(*shapes), PRESETS["M"])
+    assert plan.folds.kind == "volumes"
+    assert plan.folds.held_out_in == held_out_in
+    assert ("held_out_in" in plan.folds.model_dump(mode="json")) == (held_out_in is not None)
+    learned, held = learned_and_held(plan, shapes)
+    assert held <= learned
+    numbers = plan.why["sampling"].numbers
+    if held_out_in is not None:
+        assert numbers["left_out_share"] == pytest.approx(held / (learned + held), abs=1e-3)
+
+
+def test_labels_are_counted_and_not_the_context_around_them():
+    box = {"start": (0, 0, 0), "shape": (30, 200, 200)}
+    facts = of_shapes((300, 620, 650), (100, 300, 310))
+    first = facts.volumes[0].model_validate({**facts.volumes[0].model_dump(), "labels_box": box, "labelled_fraction": 0.01})
+    plan = make_plan(facts.replace(volumes=[first, facts.volumes[1]]), CPU)
+    assert plan.folds.volume == 1
+
+
+def test_validation_takes_as_long_as_what_is_held_out():
+    one, both = (make_plan(of_shapes(*shapes), PRESETS["M"]) for shapes in ((LARGE,), (TINY, LARGE)))
+    patch = [p.patch for p in (one, both)]
+    seconds = [p.why["sampling"].numbers["validation_seconds"] for p in (one, both)]
+    assert seconds[1] > 0.5 * seconds[0], patch
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(16, 2000), min_size=2, max_size=12))
+def test_fold_0_never_learns_from_less_than_half_and_all_volumes_are_held_out_once(sections):
+    shapes = [(n, 100, 110) for n in sections]
+    facts = of_shapes(*shapes)
+    plan = make_plan(facts, PRESETS["M"])
+    labelled = Labelled.of(facts, plan.working_scale)
+    assert labelled.left_out(plan.folds) <= 0.5 + 0.1
+    if plan.folds.kind == "volumes":
+        folds = [
+            divide(plan.folds, [Region(n, Box.of_shape(s), Box.of_shape(s)) for n, s in enumerate(shapes)], k)
+            for k in range(plan.folds.count)
+        ]
+        assert sorted(r.volume for f in folds for r in f.validation) == list(range(len(shapes)))
+
+
+def test_a_small_volume_that_shrinks_the_patch_is_named():
+    facts = of_shapes(LARGE, TINY, LARGE)
+    plan = make_plan(facts, PRESETS["M"])
+    shrunk = shrunk_by_volumes(facts, plan.working_scale, plan.patch, plan.why["patch"].numbers["wanted_nm"])
+    assert shrunk.volumes == ("v1",)
+    assert shrunk.possible == make_plan(of_shapes(LARGE), PRESETS["M"]).patch
+    for alike in ((LARGE, LARGE), (TINY, TINY), (LARGE,)):
+        facts = of_shapes(*alike)
+        plan = make_plan(facts, PRESETS["M"])
+        assert shrunk_by_volumes(facts, plan.working_scale, plan.patch, 1200.0) is None
