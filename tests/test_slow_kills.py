@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -63,6 +64,50 @@ def test_a_training_that_is_killed_twice_ends_as_an_undisturbed_one(runs):
     one, two = (load_file(runs / name / "model" / "fold_0.safetensors") for name in ("whole", "cut"))
     assert one.keys() == two.keys()
     assert all((one[key] == two[key]).all() for key in one)
+
+
+def processes(group):
+    """Those that live in a group, zombies aside."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,pid="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [int(pid) for of, state, pid in rows if int(of) == group and not state.startswith("Z")]
+
+
+def started_in_a_group(runs, name):
+    """A training with workers in a group of its own, once it has a checkpoint."""
+    shutil.rmtree(runs / name, ignore_errors=True)
+    shutil.copytree(runs / "whole", runs / name, ignore=shutil.ignore_patterns("folds", "model"))
+    command = [sys.executable, "-c", "from pytc_auto.cli import main; main()", "train", name, "--runs", str(runs)]
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, start_new_session=True, **told)
+    deadline = time.monotonic() + 120
+    while not any((runs / name / "folds").rglob("*.ckpt")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert len(processes(process.pid)) > 1, "no workers"
+    return process
+
+
+def test_sigterm_to_all_processes_of_a_training_ends_it_with_a_checkpoint(runs):
+    """As timeout sends it."""
+    process = started_in_a_group(runs, "ended")
+    os.killpg(process.pid, signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Stopped by SIGTERM at step" in output
+    assert "Traceback" not in output
+    assert not processes(process.pid)
+
+
+def test_no_worker_outlives_a_training_that_is_killed(runs):
+    process = started_in_a_group(runs, "orphans")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 60
+    while processes(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_prediction_that_is_killed_ends_as_an_undisturbed_one(runs, tmp_path):

@@ -53,7 +53,7 @@ class ConnectomicsDataModule(pl.LightningDataModule):
             sampler=sampler,
             collate_fn=collate_crops,
             num_workers=self.workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_as_worker,
             persistent_workers=self.workers > 0,
             prefetch_factor=PREFETCH if self.workers else None,
             pin_memory=torch.cuda.is_available(),
@@ -74,7 +74,11 @@ class ConnectomicsDataModule(pl.LightningDataModule):
         return int(self.trainer.global_step) if self.trainer is not None else 0
 
 
-def _one_thread(_: int) -> None:
-    """Workers share the cores with the network, and leave Ctrl-C to who trains: it still needs them to finish its step."""
+def _as_worker(_: int) -> None:
+    """Share the cores with the network, and leave Ctrl-C and SIGTERM to who trains: it still needs its workers for its step.
+
+    A terminal and ``timeout`` send a signal to all processes of a command. Workers end when who trains says so, or has ended.
+    """
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

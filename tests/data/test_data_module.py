@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -86,6 +89,19 @@ def test_workers_make_the_same_crops(module):
     together = [b["image"] for b in loader]
     assert len(alone) == 4
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_go_on_where_a_signal_is_sent_to_all_processes(module, number):
+    batches = iter(module(workers=2).train_dataloader())
+    made = [next(batches), next(batches)]
+    for worker in batches._workers:
+        os.kill(worker.pid, number)
+    made += list(batches)
+    assert len(made) == 4
+    assert all(worker.is_alive() for worker in batches._workers)
+    batches._shutdown_workers()
+    assert not any(worker.is_alive() for worker in batches._workers)
 
 
 @pytest.mark.parametrize("stop_after", [4, 8])
