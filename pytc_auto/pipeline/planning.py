@@ -14,7 +14,7 @@ from pytc_auto.errors import BudgetError, DataError, OutputError, PlanError
 from pytc_auto.fingerprint.measure import measure
 from pytc_auto.fingerprint.measurement import Measurement
 from pytc_auto.fingerprint.remarks import listed, remarks
-from pytc_auto.geometry import ZyxFloat
+from pytc_auto.geometry import AXES, ZyxFloat
 from pytc_auto.io.dataset import find_dataset
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.runs import Run, new_run, writing
@@ -23,7 +23,7 @@ from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import REFERENCE_CHANNELS, REFERENCE_NETWORK, REFERENCE_PATCH, relative_work
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.memory import memory_bytes
-from pytc_auto.planning.patch import shrunk_by_volumes
+from pytc_auto.planning.patch import shrunk_by_volumes, smallest_extent
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.progress import Progress, silent
 from pytc_auto.report.page import write_report
@@ -172,7 +172,12 @@ def decide(
 
 
 def _of_patch(plan: Plan, fingerprint: Fingerprint) -> list[str]:
-    """What is said of a patch that a small volume makes smaller for all."""
+    """What is said of a patch that is longer than a volume, or that a small volume makes smaller for all."""
+    smallest = smallest_extent(fingerprint, plan.working_scale)
+    longer = [(axis, n, m) for axis, n, m in zip(AXES, plan.patch, smallest or plan.patch, strict=True) if n > m]
+    if longer:
+        parts = ", ".join(f"{n} voxels on {axis}, where the shortest volume has {m}" for axis, n, m in longer)
+        return [f"The patch has {parts}: what is missing is continued by reflection."]
     wanted = plan.why["patch"].numbers.get("wanted_nm")
     if not isinstance(wanted, float):
         return []

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pytc_auto.geometry import Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
+from pytc_auto.errors import PlanError
+from pytc_auto.geometry import AXES, Zyx, ZyxFloat, anisotropy, cutting_axis, zyx
 from pytc_auto.planning.decisions import rounded
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
@@ -35,6 +36,8 @@ THIN_SECTIONS = 1.5
 COARSEST = 6
 """Voxels per axis at the coarsest stage, at least; fewer than twice as many."""
 ALIKE = 0.05
+MOST_PADDED = 2
+"""A patch by hand may be so many times as long as a volume; what is missing is continued by reflection."""
 EQUAL_FROM = 2 / 3
 """Axes of equal voxel size have equal extents, which keeps symmetries, where that costs at most a third of the longer one."""
 
@@ -188,6 +191,25 @@ def _exceeds(patch: Zyx, other: Zyx) -> bool:
 def smallest_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
     """Extent per axis of the smallest labelled volume on the working grid; None where a shape is not known."""
     return _smallest([v.shape for v in fingerprint.volumes if v.labelled], scale)
+
+
+def refuse_outsized(fingerprint: Fingerprint, scale: Zyx, patch: Zyx) -> None:
+    """Refuse a patch by hand that is mostly reflection wherever it lies.
+
+    Raises:
+        PlanError: On some axis it is more than twice as long as the longest labelled volume.
+    """
+    shapes = [v.shape for v in fingerprint.volumes if v.labelled]
+    known = [shape for shape in shapes if shape is not None]
+    if not known or len(known) < len(shapes):
+        return
+    for i, axis in enumerate(AXES):
+        longest = math.ceil(max(shape[i] for shape in known) / scale[i])
+        if patch[i] > MOST_PADDED * longest:
+            raise PlanError(
+                f"override: patch is {patch[i]} voxels on {axis}, but the longest volume has {longest} there on the working "
+                f"grid. Most of it would be reflection. Use {longest} or less."
+            )
 
 
 def _smallest(shapes: Sequence[Zyx | None], scale: Zyx) -> Zyx | None:

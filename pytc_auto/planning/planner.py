@@ -15,7 +15,7 @@ from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.planning.folds import Labelled, choose_folds
 from pytc_auto.planning.heads import choose_heads
 from pytc_auto.planning.network import LEAST_STEPS, START_WIDTH, Candidate, candidate, fitting, kinds
-from pytc_auto.planning.patch import PatchFamily, field_of_view, smallest_extent, wanted_field_of_view
+from pytc_auto.planning.patch import PatchFamily, field_of_view, refuse_outsized, smallest_extent, wanted_field_of_view
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
 from pytc_auto.planning.scale import choose_scale
 from pytc_auto.planning.task import choose_task, read_labels
@@ -54,6 +54,7 @@ class _Ground:
     machine: Machine
     by_hand: ByHand
     task: Task
+    scale: Zyx
     labels: InstanceLabels | ClassLabels
     voxel_size_nm: ZyxFloat
     extent: Zyx | None
@@ -108,6 +109,7 @@ def _settle(fingerprint: Fingerprint, machine: Machine, task: Task | None, decid
         machine,
         decided.by_hand,
         chosen,
+        scale,
         decided.add("labels", read_labels(fingerprint, chosen, size)),
         size,
         extent=smallest_extent(fingerprint, scale),
@@ -131,6 +133,8 @@ def _choose_patch(ground: _Ground) -> tuple[Schedule, Decision[Zyx]]:
     wanted_nm, rule, numbers = wanted_field_of_view(ground.fingerprint, ground.task)
     family = PatchFamily(ground.voxel_size_nm, ground.extent)
     given = by_hand.applied("patch", None)
+    if given is not None:
+        refuse_outsized(ground.fingerprint, ground.scale, given)
     patches = list(family.patches(wanted_nm)) if given is None else [given]
     budget = Budget(
         ground.machine,

@@ -152,3 +152,22 @@ def test_data_that_have_been_moved_are_told_with_where_to_write_it(tmp_path):
     text = run.dataset_file.read_text().replace(f"{tmp_path}/tissue", f"{tmp_path}/brain")
     run.dataset_file.write_text(text)
     assert run.present_dataset().root == str(tmp_path / "brain")
+
+
+def test_a_patch_that_is_longer_than_a_volume_is_told(tmp_path):
+    write(tmp_path / "train", "tissue", (30, 40, 60), 1)
+    (said,) = [
+        s for s in planning.plan(tmp_path / "train", ["patch=[32,32,96]"], runs=tmp_path, size="S").remarks if "patch" in s
+    ]
+    assert said == (
+        "The patch has 32 voxels on z, where the shortest volume has 30, 96 voxels on x, where the shortest volume has 60: "
+        "what is missing is continued by reflection."
+    )
+
+
+def test_a_volume_that_makes_the_patch_smaller_for_all_is_told(tmp_path):
+    write(tmp_path / "train", "large", (64, 96, 128), 1)
+    write(tmp_path / "train", "small", (20, 96, 128), 2)
+    made = planning.plan(tmp_path / "train", runs=tmp_path, size="S", voxel_size_nm=(10, 10, 10))
+    (said,) = [s for s in made.remarks if "patch" in s]
+    assert said.startswith(f"small is so small that all are trained with the patch {list(made.plan.patch)} instead of [")

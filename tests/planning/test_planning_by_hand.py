@@ -160,3 +160,14 @@ def test_a_plan_takes_less_than_a_second():
     started = time.process_time()
     planned("patch=[64,64,64]")
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_patch_may_be_twice_as_long_as_a_volume_and_no_longer(axis):
+    shape, name = [48, 48, 48], "zyx"[axis]
+    facts = fingerprint(shape=tuple(shape))
+    shape[axis] = 96
+    assert list(make_plan(facts, PRESETS["M"], by_hand=read_overrides([f"patch={shape}".replace(" ", "")])).patch) == shape
+    shape[axis] = 112
+    with pytest.raises(PlanError, match=f"patch is 112 voxels on {name}, but the longest volume has 48 there.* Use 48 or less"):
+        make_plan(facts, PRESETS["M"], by_hand=read_overrides([f"patch={shape}".replace(" ", "")]))
