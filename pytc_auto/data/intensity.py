@@ -37,6 +37,31 @@ def as_bytes(volume: Volume, intensity: Intensity) -> Volume:
     return volume if intensity.range == "stored" or volume.dtype == np.uint8 else SpreadVolume(volume)
 
 
+def finite(volume: Volume, intensity: Intensity) -> Volume:
+    """The volume, its NaN replaced by the mean and infinite values by the ends of the clip; only floats can have some."""
+    return FiniteVolume(volume, intensity) if volume.dtype.kind == "f" else volume
+
+
+class FiniteVolume(Volume):
+    """A volume of floats without NaN and infinite values, which would spread over crops when they are warped or blurred."""
+
+    def __init__(self, volume: Volume, intensity: Intensity) -> None:
+        self.source = volume.source
+        self.shape = volume.shape
+        self.dtype = volume.dtype
+        self.voxel_size_nm = volume.voxel_size_nm
+        self.offset_nm = volume.offset_nm
+        self.chunks = volume.chunks
+        self.random_access = volume.random_access
+        self._volume = volume
+        self._intensity = intensity
+
+    def _read(self, box: Box) -> Array:
+        low, high = self._intensity.clip
+        mean = self._intensity.scale[0]
+        return np.nan_to_num(self._volume.read(box), copy=False, nan=mean, posinf=high, neginf=low)
+
+
 class SpreadVolume(Volume):
     """A volume as bytes: 0 for its least value, 255 (or one less, by v1's rounding down) for its greatest. They are read once."""
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.data.folds import Region
-from pytc_auto.data.intensity import as_bytes
+from pytc_auto.data.intensity import as_bytes, finite
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
 from pytc_auto.io.entry import open_image, open_labels, open_mask
@@ -182,7 +182,7 @@ def _open(
     entry: VolumeEntry, plan: Plan, memory_bytes: float, cache: Path | None, progress: Progress
 ) -> tuple[LabelledVolume, int]:
     """One labelled volume, and the memory it takes."""
-    stored = as_bytes(open_image(entry, cache, progress), plan.intensity)
+    stored = finite(as_bytes(open_image(entry, cache, progress), plan.intensity), plan.intensity)
     grid = WorkingGrid.of(plan, stored.shape)
     image = grid.image(stored)
     labels, start = _labels_on_grid(open_labels(entry, cache, progress), entry, grid)

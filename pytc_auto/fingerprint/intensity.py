@@ -28,6 +28,21 @@ NOISE_SECTIONS = 4
 
 
 @dataclass(frozen=True)
+class NotFinite:
+    """Voxels of an image that are NaN or infinite.
+
+    Attributes:
+        voxels: How many of those that were read.
+        section: The first one with some, along the cutting axis, counted from 0.
+        read: Voxels that were read.
+    """
+
+    voxels: int
+    section: int
+    read: int
+
+
+@dataclass(frozen=True)
 class GrayValues:
     """What is kept of an image.
 
@@ -41,6 +56,7 @@ class GrayValues:
         constant: Voxels in constant tiles, by value.
         voxels: That were read, finite or not.
         boxes: In how many boxes.
+        not_finite: What of it is no number; None where all are.
     """
 
     dtype: np.dtype[np.generic]
@@ -52,6 +68,7 @@ class GrayValues:
     constant: dict[float, int]
     voxels: int
     boxes: int
+    not_finite: NotFinite | None = None
 
     def count(self, value: float) -> float:
         """Voxels of one value, about."""
@@ -92,15 +109,18 @@ def read_gray_values(
     kept = _Counts(image.dtype) if _countable(image.dtype) else _Draws(sum(b.size for b in boxes), rng)
     moments = _Moments()
     constant: Counter[float] = Counter()
-    noise = []
+    noise, lost = [], np.zeros(image.shape[axis], np.int64)
     for box in walk(boxes):
         block = image.read(box)
         block = np.moveaxis(block.view(np.uint8) if block.dtype == np.bool_ else block, axis, 0)
+        if block.dtype.kind == "f":
+            lost[box.start[axis] : box.stop[axis]] += block[0].size - np.isfinite(block).sum(axis=(1, 2))
         kept.add(block)
         moments.add(block)
         constant.update(_constant_tiles(block))
         noise.append(_noise(block))
     values, counts = kept.table()
+    read = sum(b.size for b in boxes)
     return GrayValues(
         dtype=image.dtype,
         values=values,
@@ -109,8 +129,9 @@ def read_gray_values(
         std=moments.std,
         noise=np.concatenate(noise),
         constant=dict(constant),
-        voxels=sum(b.size for b in boxes),
+        voxels=read,
         boxes=len(boxes),
+        not_finite=NotFinite(int(lost.sum()), int(np.flatnonzero(lost)[0]), read) if lost.any() else None,
     )
 
 
@@ -238,7 +259,7 @@ def _constant_tiles(block: Array) -> dict[float, int]:
     shape = (len(block), a // TILE, TILE, b // TILE, TILE)
     lowest = np.minimum.reduce(np.minimum.reduce(columns.reshape(shape), axis=2), axis=3)
     highest = np.maximum.reduce(np.maximum.reduce(columns.reshape(shape), axis=2), axis=3)
-    values, counts = np.unique(lowest[lowest == highest], return_counts=True)
+    values, counts = np.unique(lowest[(lowest == highest) & np.isfinite(lowest)], return_counts=True)
     return {float(v): int(n) * TILE**2 for v, n in zip(values, counts, strict=True)}
 
 
@@ -267,6 +288,8 @@ def _noise(block: Array) -> Floats:
         Immerkær 1996, Computer Vision and Image Understanding 64(2).
     """
     chosen = block[:: max(1, len(block) // NOISE_SECTIONS), :NOISE_SIDE, :NOISE_SIDE].astype(np.float32)
+    if block.dtype.kind == "f":
+        chosen[np.isinf(chosen)] = np.nan
     rows = chosen[:, :-2] - 2 * chosen[:, 1:-1] + chosen[:, 2:]
     response = np.abs(rows[:, :, :-2] - 2 * rows[:, :, 1:-1] + rows[:, :, 2:])
     a, b = (n // NOISE_TILE for n in response.shape[1:])

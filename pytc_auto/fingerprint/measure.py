@@ -185,7 +185,7 @@ def measure_volume(entry: VolumeEntry, image: Volume, labelled: Labelled | None,
         image=Image(gray, find_padding(image, gray, axis, shown, empty), empty),
         inverted=inverted,
         labels=found,
-        view=VolumeView(entry.name, sections, slices),
+        view=VolumeView(entry.name, sections, slices, gray.not_finite),
     )
 
 

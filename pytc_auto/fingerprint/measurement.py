@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.fingerprint.census import Census
+from pytc_auto.fingerprint.intensity import NotFinite
 from pytc_auto.fingerprint.percentiles import Floats
 from pytc_auto.fingerprint.sections import Sections
 from pytc_auto.geometry import Box, Zyx, zyx
@@ -39,11 +40,12 @@ class Slice:
 
 @dataclass(frozen=True)
 class VolumeView:
-    """One volume: its sections, and a plane across each axis."""
+    """One volume: its sections, a plane across each axis, and gray values that are no numbers, if there are any."""
 
     name: str
     sections: Sections
     slices: tuple[Slice, ...]
+    not_finite: NotFinite | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pytc_auto.fingerprint.defects import Defects
+from pytc_auto.fingerprint.intensity import NotFinite
 from pytc_auto.fingerprint.measurement import Measurement
 from pytc_auto.geometry import AXES
 from pytc_auto.schema.fingerprint import Fingerprint, LabelFacts, VolumeFacts
@@ -22,6 +23,7 @@ def remarks(measurement: Measurement) -> list[str]:
     fingerprint = measurement.fingerprint
     found = []
     for volume, view in zip(fingerprint.volumes, measurement.volumes, strict=True):
+        found += _of_not_finite(volume.name, view.not_finite)
         found += _of_sections(volume.name, view.sections.defects)
         found += _of_volume(volume)
     without = [v.name for v in fingerprint.volumes if not v.labelled]
@@ -29,6 +31,18 @@ def remarks(measurement: Measurement) -> list[str]:
         found.append(f"Without labels: {listed(without)}. Nothing is learned from them.")
     found += _of_intensity(fingerprint) + _of_labels(fingerprint.labels) + _of_skeletons(fingerprint)
     return found + _of_sample(fingerprint)
+
+
+def _of_not_finite(name: str, lost: NotFinite | None) -> list[str]:
+    """Gray values that are no numbers."""
+    if lost is None:
+        return []
+    some = f"{lost.voxels} of {lost.read} voxels that were read are" if lost.voxels > 1 else "1 voxel is"
+    return [
+        f"{name}: {some} NaN or infinite, the first in section {lost.section} (counted from 0). Training takes NaN for the mean "
+        "gray value and infinite ones for the ends of the clip; pytc predict refuses volumes with NaN. "
+        "Replace them in the files if they are a mistake."
+    ]
 
 
 def _of_sections(name: str, defects: Defects) -> list[str]:

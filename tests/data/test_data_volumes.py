@@ -184,3 +184,18 @@ def test_a_mask_of_another_shape_is_refused(tmp_path, make_plan):
     entry = write(tmp_path, "odd", SHAPE, mask=str(tmp_path / "mask.npy"))
     with pytest.raises(DataError, match=r"odd: the image has .* but the mask has \[3, 4, 5\]"):
         open_volumes(dataset(tmp_path, entry), make_plan(), memory_bytes=0.0)
+
+
+def test_gray_values_that_are_no_numbers_never_reach_a_crop(tmp_path, make_plan):
+    entry = write(tmp_path, "lost", (8, 16, 18))
+    raw = np.random.default_rng(0).random((8, 16, 18)).astype(np.float32) * 200
+    raw[2], raw[3, 4, 5], raw[3, 4, 6] = np.nan, np.inf, -np.inf
+    np.save(entry["image"], raw)
+    for scale, held in (([1, 1, 1], 1e6), ([1, 1, 1], 0.0), ([1, 2, 2], 1e6)):
+        plan = make_plan(working_scale=scale)
+        (got,) = open_volumes(dataset(tmp_path, entry), plan, memory_bytes=held)
+        image = got.read_image(got.box)
+        assert np.isfinite(image).all()
+        assert np.allclose(image[2], plan.intensity.scale[0])
+        if scale == [1, 1, 1]:
+            assert (image[3, 4, 5], image[3, 4, 6]) == (plan.intensity.clip[1], plan.intensity.clip[0])

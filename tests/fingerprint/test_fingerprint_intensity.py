@@ -80,6 +80,8 @@ def test_values_that_are_not_finite_are_left_out():
     facts = _facts(gray)
     assert facts.mean == pytest.approx(float(array[np.isfinite(array)].astype(float).mean()))
     assert gray.counts.sum() == array.size - 101
+    assert gray.not_finite == intensity.NotFinite(101, 0, array.size)
+    assert _read(_gray(np.float32)).not_finite is None
     assert _facts(_read(np.full((2, 3, 4), np.nan))) is None
 
 
@@ -197,3 +199,15 @@ def test_the_sampled_share_and_boxes_are_told():
     facts = intensity_facts([Image(gray)], inverted=True, voxels=array.size)
     assert (facts.boxes, facts.inverted) == (2, True)
     assert facts.sampled_fraction == pytest.approx((60 + 90) / array.size)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_first_section_that_is_no_number_is_told(axis, value):
+    array = np.random.default_rng(0).normal(100, 20, (20, 30, 40)).astype(np.float32)
+    lost = np.moveaxis(array, axis, 0)[7]
+    lost[:16, :16] = value
+    gray = _read(array, axis)
+    assert gray.not_finite == intensity.NotFinite(256, 7, array.size)
+    assert gray.padding_candidate is None
+    assert np.isfinite(_facts(gray).mean)

@@ -6,9 +6,11 @@ from samples import fingerprint
 
 from pytc_auto.fingerprint.curves import SectionCurves
 from pytc_auto.fingerprint.defects import Defects
+from pytc_auto.fingerprint.measure import measure
 from pytc_auto.fingerprint.measurement import Measurement, VolumeView
 from pytc_auto.fingerprint.remarks import remarks
 from pytc_auto.fingerprint.sections import Sections
+from pytc_auto.schema.dataset import Dataset
 
 NONE = dict.fromkeys(("missing", "duplicate", "shifted", "dark", "bright", "blurred", "slipped"), ())
 
@@ -76,3 +78,17 @@ def test_long_lists_are_shortened():
 )
 def test_what_is_said_of_labels(facts, said):
     assert _said(**facts) == [said]
+
+
+def test_gray_values_that_are_no_numbers_are_told_with_their_place_and_what_follows(tmp_path):
+    image = np.random.default_rng(0).normal(100, 20, (20, 40, 44)).astype(np.float32)
+    image[5, 3, 4], image[9] = np.inf, np.nan
+    np.save(tmp_path / "a.npy", image)
+    entry = {"name": "a", "image": str(tmp_path / "a.npy"), "voxel_size_nm": (40.0, 8.0, 8.0)}
+    volumes = [{**entry, "labels": None, "axes": "zyx", "unlabeled_sections": []}]
+    data = Dataset.model_validate(
+        {"root": str(tmp_path), "task": "neurons", "unlabeled": [], "class_names": {}, "volumes": volumes}
+    )
+    (said,) = [s for s in remarks(measure(data)) if "NaN" in s]
+    assert said.startswith("a: 1761 of 35200 voxels that were read are NaN or infinite, the first in section 5 (counted from 0).")
+    assert "Training takes NaN for the mean gray value" in said
