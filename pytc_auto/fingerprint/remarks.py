@@ -14,14 +14,18 @@ from pytc_auto.schema.fingerprint import Fingerprint, LabelFacts, VolumeFacts
 MOST_NAMED = 5
 LITTLE_FOREGROUND = 0.01
 MUCH_PADDING = 0.01
+MOSTLY_SPECKS = 0.9
+SPECK_VOXELS = 3.0
+SPECKS_PER_VALUE = 3
+"""Gray values: so many of the pieces are tiny, half of the voxels lie in pieces no wider than this, each value in many."""
 MUCH_SATURATION = 0.02
 MOST_SKELETONS = 0.5
 
 
 def remarks(measurement: Measurement) -> list[str]:
-    """All remarks, each one a sentence or two."""
+    """All remarks, each one a sentence or two; what makes a training pointless comes first."""
     fingerprint = measurement.fingerprint
-    found = []
+    found = _of_gray_labels(fingerprint)
     for volume, view in zip(fingerprint.volumes, measurement.volumes, strict=True):
         found += _of_not_finite(volume.name, view.not_finite)
         found += _of_sections(volume.name, view.sections.defects)
@@ -31,6 +35,28 @@ def remarks(measurement: Measurement) -> list[str]:
         found.append(f"Without labels: {listed(without)}. Nothing is learned from them.")
     found += _of_intensity(fingerprint) + _of_labels(fingerprint.labels) + _of_skeletons(fingerprint)
     return found + _of_sample(fingerprint)
+
+
+def _of_gray_labels(fingerprint: Fingerprint) -> list[str]:
+    """Labels that fall into specks, each value into many, as gray values do."""
+    labels = fingerprint.labels
+    if labels is None or labels.kind not in ("instances", "classes"):
+        return []
+    tiny, diameter = labels.instances.tiny_fraction, labels.instances.diameter_nm
+    if tiny is None or diameter is None or tiny < MOSTLY_SPECKS:
+        return []
+    finest = min(min(v.voxel_size_nm) for v in fingerprint.volumes if v.labelled)
+    if diameter["p50"] > SPECK_VOXELS * finest:
+        return []
+    ids, components = labels.ids or 0, labels.components
+    if components is not None and components < SPECKS_PER_VALUE * ids:
+        return []
+    pieces = "pieces" if components is None else f"{components:,} pieces"
+    return [
+        f"The labels look like gray values, not labels: {ids:,} values in {pieces}, {tiny:.0%} of fewer than 64 voxels. "
+        "Nothing can be learned from such. Check that the file is not the image, and that ids were never interpolated or "
+        "compressed with loss."
+    ]
 
 
 def _of_not_finite(name: str, lost: NotFinite | None) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from samples import fingerprint
+from scipy.ndimage import gaussian_filter
 
 from pytc_auto.fingerprint.curves import SectionCurves
 from pytc_auto.fingerprint.defects import Defects
@@ -80,15 +81,41 @@ def test_what_is_said_of_labels(facts, said):
     assert _said(**facts) == [said]
 
 
+def measured(folder, image, labels=None):
+    """One volume of sections of 40 nm."""
+    entry = {"name": "a", "voxel_size_nm": (40.0, 8.0, 8.0), "axes": "zyx", "unlabeled_sections": [], "labels": None}
+    for name, array in (("image", image), ("labels", labels)):
+        if array is not None:
+            np.save(folder / f"{name}.npy", array)
+            entry[name] = str(folder / f"{name}.npy")
+    raw = {"root": str(folder), "task": None if labels is not None else "neurons", "unlabeled": [], "class_names": {}}
+    return measure(Dataset.model_validate({**raw, "volumes": [entry]}))
+
+
 def test_gray_values_that_are_no_numbers_are_told_with_their_place_and_what_follows(tmp_path):
     image = np.random.default_rng(0).normal(100, 20, (20, 40, 44)).astype(np.float32)
     image[5, 3, 4], image[9] = np.inf, np.nan
-    np.save(tmp_path / "a.npy", image)
-    entry = {"name": "a", "image": str(tmp_path / "a.npy"), "voxel_size_nm": (40.0, 8.0, 8.0)}
-    volumes = [{**entry, "labels": None, "axes": "zyx", "unlabeled_sections": []}]
-    data = Dataset.model_validate(
-        {"root": str(tmp_path), "task": "neurons", "unlabeled": [], "class_names": {}, "volumes": volumes}
-    )
-    (said,) = [s for s in remarks(measure(data)) if "NaN" in s]
+    (said,) = [s for s in remarks(measured(tmp_path, image)) if "NaN" in s]
     assert said.startswith("a: 1761 of 35200 voxels that were read are NaN or infinite, the first in section 5 (counted from 0).")
     assert "Training takes NaN for the mean gray value" in said
+
+
+@pytest.mark.parametrize("step", [1, 32])
+@pytest.mark.parametrize("blur", [0, 1.5])
+def test_gray_values_given_as_labels_are_told_first(tmp_path, step, blur):
+    """Of all steps, and of so few that they look like classes."""
+    image = gaussian_filter(np.random.default_rng(0).normal(128, 40 * (1 + 8 * blur), (20, 40, 44)), blur).clip(0, 255)
+    image = image.astype(np.uint8) // step * step
+    measurement = measured(tmp_path, image, image)
+    assert measurement.fingerprint.labels.kind == ("classes" if step > 1 else "instances")
+    assert remarks(measurement)[0].startswith("The labels look like gray values, not labels: ")
+
+
+def test_labels_are_not_taken_for_gray_values(tmp_path):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (20, 40, 44)).astype(np.uint8)
+    ids = (np.arange(20)[:, None, None] // 10 * 100 + np.arange(40)[:, None] // 8 * 10 + np.arange(44) // 9 + 1).astype(np.uint16)
+    dusty = np.where(rng.random(ids.shape) < 0.02, rng.permutation(ids.ravel()).reshape(ids.shape), ids)
+    classes = (ids % 3).astype(np.uint8)
+    for labels in (ids, dusty, classes):
+        assert not any("gray values, not labels" in said for said in remarks(measured(tmp_path, image, labels)))
