@@ -59,7 +59,7 @@ def compare(
     kind = "instances" if components else kind
     may_be_classes = kind == "classes" or (kind is None and region.truth.dtype.itemsize == 1)
     boundaries = _Boundaries(tolerance, limited=kind is None) if tolerance and may_be_classes else None
-    pieces = Components(region.box) if components else None
+    pieces = Components(region.box, region.truth.source) if components else None
     table = _walk(region, boundaries, pieces, progress)
     if not table.voxels:
         raise DataError(f"{region.truth.source}: every voxel of {region.box} is ignored. Give another mask or --box.")
@@ -76,14 +76,14 @@ def compare(
 
 def _walk(region: Region, boundaries: _Boundaries | None, pieces: Components | None, progress: Progress) -> Contingency:
     """The table of the whole region; the boundaries are counted and the pieces of ids found on the way."""
-    tables = _Tables()
+    tables, sources = _Tables(), (region.segmentation.volume.source, region.truth.source)
     for box in walked("comparing", progress, list(blocks(region.box, _block(region)))):
         halo = boundaries.halo if boundaries else (0, 0, 0)
         around = box.grow(halo).intersect(region.box)
         voxels, inner = region.read(around), box.relative_to(around.start)
         block = voxels.inside(inner)
         truth_zyx = pieces.number(box, block.truth_zyx) if pieces else block.truth_zyx
-        table = contingency(block.segmentation_zyx, truth_zyx, block.ignore_zyx)
+        table = contingency(block.segmentation_zyx, truth_zyx, block.ignore_zyx, sources=sources)
         tables.add(table)
         if boundaries:
             boundaries.add(voxels, inner, table)

@@ -19,10 +19,12 @@ class Components:
 
     Args:
         region: What all blocks together cover.
+        source: Of the labels, for errors.
     """
 
-    def __init__(self, region: Box) -> None:
+    def __init__(self, region: Box, source: str = "truth") -> None:
         self._region = region
+        self._source = source
         self._last = 0
         self._faces: dict[tuple[int, Zyx], tuple[Ids, Ids]] = {}
         self._joined: list[Pairs] = []
@@ -42,7 +44,7 @@ class Components:
         """
         import cc3d
 
-        labels_zyx = as_ids(labels_zyx, "truth")
+        labels_zyx = as_ids(labels_zyx, self._source)
         found = cc3d.connected_components(labels_zyx, connectivity=6)
         numbers: Ids = found.astype(np.uint64)
         numbers[numbers > 0] += np.uint64(self._last)

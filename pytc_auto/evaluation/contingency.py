@@ -78,7 +78,13 @@ class Contingency:
         return Contingency(self.segment_ids[keep], self.truth_ids[keep], self.counts[keep])
 
 
-def contingency(segmentation_zyx: Labels, truth_zyx: Labels, ignore_zyx: npt.NDArray[np.bool_] | None = None) -> Contingency:
+def contingency(
+    segmentation_zyx: Labels,
+    truth_zyx: Labels,
+    ignore_zyx: npt.NDArray[np.bool_] | None = None,
+    *,
+    sources: tuple[str, str] = ("segmentation", "truth"),
+) -> Contingency:
     """Count how often each segment meets each true label.
 
     Runs of voxels that have the same pair are counted as one, so the cost is a few comparisons per voxel; ids
@@ -88,6 +94,7 @@ def contingency(segmentation_zyx: Labels, truth_zyx: Labels, ignore_zyx: npt.NDA
         segmentation_zyx: Ids or classes, not negative, any shape.
         truth_zyx: The same shape.
         ignore_zyx: Voxels that are not counted, the same shape.
+        sources: Of segmentation and truth, for errors.
 
     Raises:
         DataError: The shapes differ, or labels are not whole numbers from 0.
@@ -102,7 +109,7 @@ def contingency(segmentation_zyx: Labels, truth_zyx: Labels, ignore_zyx: npt.NDA
     changes = (segment[1:] != segment[:-1]) | (truth[1:] != truth[:-1])
     starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
     lengths = np.diff(starts, append=segment.size)
-    return _grouped(as_ids(segment[starts], "segmentation"), as_ids(truth[starts], "truth"), lengths)
+    return _grouped(*map(as_ids, (segment[starts], truth[starts]), sources), lengths)
 
 
 def total(tables: Sequence[Contingency]) -> Contingency:

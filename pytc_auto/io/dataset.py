@@ -14,7 +14,7 @@ from pytc_auto.io.layout import WANTED, find_layout
 from pytc_auto.io.open import is_container, open_volume
 from pytc_auto.io.pairing import Pair
 from pytc_auto.io.section_numbers import section_remarks
-from pytc_auto.io.volume import Volume
+from pytc_auto.io.volume import Volume, refuse_palette
 from pytc_auto.schema.dataset import Dataset, Declared, Task, VolumeEntry
 
 _BLOCK: Zyx = (32, 512, 512)
@@ -87,6 +87,7 @@ def _entry(pair: Pair, declared: Declared, given: ZyxFloat | None, faults: list[
     image = labels = None
     try:
         image = open_volume(pair.image, axes=axes, channel=declared.channel)
+        refuse_palette(image)
     except DataError as error:
         faults.append(str(error))
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pytc_auto.io.cache import cached
 from pytc_auto.io.open import open_volume
 from pytc_auto.io.scale import Kind, at_scale
-from pytc_auto.io.volume import Volume
+from pytc_auto.io.volume import Volume, refuse_palette
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import PositiveZyx, VolumeEntry
 
@@ -25,6 +25,7 @@ def open_image(entry: VolumeEntry, cache: Path | None = None, progress: Progress
         OutputError: The copy cannot be written.
     """
     stored = open_volume(entry.image, axes=entry.axes, channel=entry.channel)
+    refuse_palette(stored)
     readable = _readable(stored, cache, f"{entry.name}, copy of the image", progress)
     return _on_grid(readable, entry, entry.image_scale, "image")
 

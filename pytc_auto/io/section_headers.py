@@ -19,7 +19,10 @@ JPEG = (".jpg", ".jpeg")
 TIFF = (".tif", ".tiff")
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PNG_PALETTE = 3
+_PNG_HEADER = 33
+"""Bytes of the start and the first chunk."""
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _MOST_SQUEEZED = 2000
@@ -28,14 +31,25 @@ _MOST_SQUEEZED = 2000
 
 @dataclass(frozen=True)
 class Header:
-    """Shape and dtype of a section, and whether its voxels lie in the file as they are."""
+    """What a section is.
+
+    Attributes:
+        shape: (Y, X).
+        dtype: Of the voxels.
+        plain: Whether they lie in the file as they are.
+        palette: Whether they are indices of colors, as programs that draw labels store ids.
+        colors: The palette, as stored; one that ends with the last color in use is shorter than others.
+    """
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     plain: bool = field(default=False, compare=False)
+    palette: bool = False
+    colors: bytes = field(default=b"", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.shape[0]} by {self.shape[1]} (y by x) of {self.dtype}"
+        colors = " in a palette" if self.palette else ""
+        return f"{self.shape[0]} by {self.shape[1]} (y by x) of {self.dtype}{colors}"
 
 
 def read_header(path: Path) -> Header:
@@ -63,7 +77,20 @@ def _png_header(file: BinaryIO, path: Path) -> Header:
     width, height, bits, color = struct.unpack(">IIBB", start[16:26])
     if _PNG_CHANNELS.get(color, 1) > 1:
         raise colored(str(path), _PNG_CHANNELS[color])
-    return Header((height, width), np.dtype("uint16" if bits == 16 else "uint8"))
+    dtype, palette = np.dtype("uint16" if bits == 16 else "uint8"), color == _PNG_PALETTE
+    return Header((height, width), dtype, palette=palette, colors=_png_colors(file) if palette else b"")
+
+
+def _png_colors(file: BinaryIO) -> bytes:
+    """The palette: a chunk behind the header and before the voxels."""
+    file.seek(_PNG_HEADER)
+    while True:
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"PLTE":
+            return file.read(length)
+        if kind == b"IDAT":
+            raise ValueError("it has no palette")
+        file.seek(length + 4, 1)
 
 
 def _jpeg_header(file: BinaryIO, path: Path) -> Header:

@@ -31,15 +31,19 @@ class SectionFolder(SectionVolume):
                 raise DataError(
                     f"{path}: is {header}, but {paths[0].name} is {first}. All sections must be alike: mend or remove it."
                 )
+            if not (header.colors.startswith(first.colors) or first.colors.startswith(header.colors)):
+                told = f"its palette is not that of {paths[0].name}, so the same number may be another label"
+                raise DataError(f"{path}: {told}. Store the labels as gray values of 8 or 16 bits.")
         self.shape = volume_shape((len(paths), *first.shape), source)
         self.dtype = first.dtype
         self.chunks = (1, *first.shape)
         self.random_access = all(header.plain for header in headers)
+        self.palette = first.palette
 
     def _decoder(self) -> Callable[[int], Array]:
         def decode(section: int) -> Array:
             with damaged(str(self.paths[section])):
-                return _decoded(self.paths[section])
+                return _indices(self.paths[section]) if self.palette else _decoded(self.paths[section])
 
         return decode
 
@@ -74,3 +78,11 @@ def _decoded(path: Path) -> Array:
     if not whole_jpeg(data):
         raise ValueError("it ends too early")
     return np.asarray(imagecodecs.jpeg_decode(data))
+
+
+def _indices(path: Path) -> Array:
+    """What a PNG with a palette stores; other decoders give the colors."""
+    from PIL.PngImagePlugin import PngImageFile
+
+    with PngImageFile(path) as file:
+        return np.asarray(file)

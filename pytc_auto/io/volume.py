@@ -46,6 +46,7 @@ class Volume(ABC):
         channels: How many the file stores.
         channel: Which of them this volume is, from 0.
         axes_named: Whether the file itself tells the order of its axes.
+        palette: Whether the values are indices of colors: they may be ids, but not gray values.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Volume(ABC):
     channels: int = 1
     channel: int = 0
     axes_named: bool = False
+    palette: bool = False
 
     @property
     def box(self) -> Box:
@@ -179,6 +181,16 @@ def colored(source: str, channels: int) -> DataError:
         "Convert it to gray, for example in Fiji (Image > Type > 8-bit) or with: magick IN -colorspace Gray OUT. "
         "Labels must be stored as numbers, one for each object or class: as gray, different colors may become the same."
     )
+
+
+def refuse_palette(image: Volume) -> None:
+    """Make sure that values are gray values.
+
+    Raises:
+        DataError: They are indices of colors.
+    """
+    if image.palette:
+        raise colored(image.source, 3)
 
 
 def volume_shape(shape: Sequence[int], source: str) -> Zyx:

@@ -16,7 +16,7 @@ from pytc_auto.io.export.formats import Format
 from pytc_auto.io.open import absolute, open_segmentation, open_volume
 from pytc_auto.io.pairing import IMAGE_KEYS, with_key
 from pytc_auto.io.remote import is_url
-from pytc_auto.io.volume import Volume
+from pytc_auto.io.volume import Volume, refuse_palette
 from pytc_auto.pipeline.device import device
 from pytc_auto.pipeline.model_folder import Model, same_size
 from pytc_auto.pipeline.provenance import provenance
@@ -138,6 +138,7 @@ class Job:
             DataError: The volume or the mask cannot be read, its voxel size is not the model's, or it does not hold the box.
         """
         source = open_volume(_image_in(path), voxel_size_nm=setting.voxel_size_nm)
+        refuse_palette(source)
         source.voxel_size_nm = source.voxel_size_nm or _declared_voxel_size(Path(path)) or _stand_in(setting.plan)
         _check_voxel_size(source, setting.plan, force=setting.force)
         if setting.box is not None and not source.box.contains(setting.box):

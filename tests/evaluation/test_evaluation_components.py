@@ -83,3 +83,12 @@ def test_components_are_of_instances_that_are_whole_numbers():
         compare(region(ones, -ones.astype(np.int8)), components=True)
     with pytest.raises(DataError, match="must be whole numbers"):
         compare(region(ones, ones.astype(np.float32)), components=True)
+
+
+@pytest.mark.parametrize("components", [False, True])
+def test_labels_that_are_no_ids_are_named_by_their_file(components):
+    ids = np.ones((3, 4, 5), np.uint8)
+    with pytest.raises(DataError, match=r"^truth.h5: labels must be whole numbers, got float32"):
+        compare(region(ids, ids.astype(np.float32)), components=components)
+    with pytest.raises(DataError, match=r"^found.h5: labels must not be negative, got -1"):
+        compare(region(-ids.astype(np.int16), ids), components=components)

@@ -4,10 +4,12 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box
 from pytc_auto.io import sections
+from pytc_auto.io.dataset import find_dataset
 from pytc_auto.io.sections import open_sections, section_paths
 
 STACK = np.random.default_rng(2).integers(0, 255, (12, 9, 11), dtype=np.uint8)
@@ -56,6 +58,48 @@ def test_color(tmp_path, channels):
     (folder / "section_3.png").write_bytes(imagecodecs.png_encode(np.zeros((9, 11, channels), np.uint8)))
     with pytest.raises(DataError, match=rf"section_3.png: has {channels} channels \(RGB or the like\).*Convert it to gray"):
         open_sections(folder)
+
+
+@pytest.mark.parametrize("ids", [2, 4, 16, 200])
+def test_of_a_palette_the_indices_are_read(tmp_path, ids):
+    """Whatever the colors, of which two may be the same; few ids are stored in fewer bits."""
+    colors = np.random.default_rng(0).integers(0, 255, (256, 3), dtype=np.uint8)
+    colors[1] = colors[0]
+    (tmp_path / "a").mkdir()
+    for number, section in enumerate(STACK % ids):
+        picture = Image.fromarray(section)
+        picture.putpalette(colors[:ids].tobytes())
+        picture.save(tmp_path / "a" / f"{number}.png", bits=max(1, (ids - 1).bit_length()))
+    volume = open_sections(tmp_path / "a")
+    np.testing.assert_array_equal(volume.read(volume.box), STACK % ids)
+    assert volume.palette
+    (tmp_path / "a" / "3.png").write_bytes(imagecodecs.png_encode(STACK[0]))
+    with pytest.raises(DataError, match=r"3.png: is 9 by 11 .* of uint8, but 0.png is 9 by 11 .* of uint8 in a palette"):
+        open_sections(tmp_path / "a")
+
+
+def test_sections_of_other_palettes_are_refused(tmp_path):
+    """One that is only shorter is the same."""
+    for number, colors in enumerate((range(30), range(60), range(1, 31))):
+        picture = Image.fromarray(STACK[number] % 10)
+        picture.putpalette(bytes(colors))
+        picture.save(tmp_path / f"{number}.png", bits=8)
+    with pytest.raises(DataError, match=r"2.png: its palette is not that of 0.png, so the same number may be another label"):
+        open_sections(tmp_path)
+    (tmp_path / "2.png").unlink()
+    assert open_sections(tmp_path).shape == (2, 9, 11)
+
+
+def test_colors_of_a_palette_are_no_gray_values(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name / "a").mkdir(parents=True)
+        for number in range(20):
+            picture = Image.fromarray(np.full((20, 24), number, np.uint8))
+            if name == "images":
+                picture.putpalette(bytes(range(256)) * 3)
+            picture.save(tmp_path / name / "a" / f"{number}.png")
+    with pytest.raises(DataError, match=r"images.*a: has 3 channels .*Convert it to gray"):
+        find_dataset(tmp_path, voxel_size_nm=(40, 8, 8))
 
 
 def test_color_in_tiff(tmp_path):
