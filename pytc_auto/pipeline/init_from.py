@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytc_auto.errors import ModelError
+from pytc_auto.errors import ModelError, PytcError
 from pytc_auto.schema.plan import Plan
 
 
@@ -43,6 +43,15 @@ def start_from(network: Any, plan: Plan, model: Path, number: int, say: Callable
     if taken.unused:
         say(f"Not taken over, the network has no such: {some(taken.unused)}")
     return weights
+
+
+def ignored(model: Path, number: int) -> str:
+    """What is said of a model that a fold does not start from because it has begun; if it is none, that is said, too."""
+    try:
+        _opened(model, number)
+    except PytcError as error:
+        return f"--init-from is ignored, and could not be used: {error}"
+    return "--init-from is ignored"
 
 
 def _opened(model: Path, number: int) -> tuple[Plan, Path]:

@@ -11,7 +11,7 @@ from typing import Literal
 from pytc_auto.errors import PlanError
 from pytc_auto.pipeline.device import memory_for_data
 from pytc_auto.pipeline.held_out import WEIGHTS
-from pytc_auto.pipeline.init_from import start_from
+from pytc_auto.pipeline.init_from import ignored, start_from
 from pytc_auto.pipeline.lineage import STARTED, note_start
 from pytc_auto.pipeline.memory_advice import memory_wanted
 from pytc_auto.pipeline.processes import end_unless_first, is_first, wait_for_all
@@ -132,12 +132,12 @@ def train_fold(  # noqa: PLR0913
 
     folder = run.fold(number)
     start, begun = flags.init_from, (folder / "checkpoints" / f"{LAST}.ckpt").exists()
-    if start is not None and begun:
-        say(f"Fold {number} goes on from its own checkpoint; --init-from is ignored")
-        start = None
     if fold_is_trained(run, number):
-        say(f"Fold {number} is trained already")
+        say(f"Fold {number} is trained already" + (f"; {ignored(start, number)}" if start is not None else ""))
         return False
+    if start is not None and begun:
+        say(f"Fold {number} goes on from its own checkpoint; {ignored(start, number)}")
+        start = None
     deadline = time.monotonic() + max_seconds * (1 - TUNING_SHARE) if max_seconds is not None else None
     volumes = open_volumes(run.present_dataset(), plan, memory_for_data(), cache=run.cache)
     division = division_of(plan, volumes, number)

@@ -116,3 +116,12 @@ def test_validation_data_that_the_start_has_seen_is_told(runs):
     shutil.copytree(runs / "seen/folds", runs / "afresh/folds", ignore=lambda *_: ["checkpoints", "scores.json"])
     pytc_auto.train("afresh", runs=runs)
     assert not (runs / "afresh/folds/0/started_from.json").exists()
+
+
+def test_a_fold_that_is_trained_ignores_it_and_says_so(runs):
+    _, said = started(runs, "first", runs / "first/model")
+    assert "Fold 0 is trained already; --init-from is ignored" in said
+    _, said = started(runs, "first", runs / "nowhere")
+    (told,) = [line for line in said if line.startswith("Fold 0 is trained already")]
+    assert told.endswith("is no model folder with plan.yaml and fold_K.safetensors. Give the folder runs/NAME/model.")
+    assert f"could not be used: {runs / 'nowhere'}" in told
