@@ -24,7 +24,7 @@ def quick(monkeypatch):
     """A machine that is not timed, and a plan of a few steps of a small network."""
     from pytc_auto.pipeline import planning
 
-    def small(fingerprint, max_seconds, make):
+    def small(fingerprint, max_seconds, make, *_):
         machine = CPU.replace(precision="fp32", seconds=max_seconds or 1800.0)
         plan = make(fingerprint, machine)
         divisor = plan.network.divisor

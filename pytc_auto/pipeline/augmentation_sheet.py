@@ -20,7 +20,7 @@ from pytc_auto.pipeline.runs import Run, find_run
 from pytc_auto.planning.augmentation import every_effect
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
-from pytc_auto.progress import Progress, silent
+from pytc_auto.progress import Progress, silent, walked
 from pytc_auto.report.contact_sheet import Panel, Row, contact_sheet
 from pytc_auto.report.pictures import overlay
 from pytc_auto.schema.augmentation import Augmentation, Effects
@@ -75,7 +75,7 @@ def augmentation_sheet(
         runs: Folder of all runs.
         voxel_size_nm: (z, y, x), where the files of a data folder do not tell.
         say: Told what is being done.
-        progress: Told how far the reading of the volumes is.
+        progress: Told how far the reading of the volumes and the drawing of the effects are.
 
     Raises:
         DataError: The data cannot be read, or hold no labels.
@@ -88,7 +88,7 @@ def augmentation_sheet(
         say("Looking at the data")
         ground = _ground(what, Path(runs), Path(folder), voxel_size_nm, progress)
         say("Drawing the effects")
-        rows = list(_rows(ground))
+        rows = list(_rows(ground, progress))
     contact_sheet(rows, HEADINGS, Path(path), title=f"How {ground.plan.name} may be varied", window=WINDOW)
     return Path(path)
 
@@ -104,7 +104,7 @@ def _ground(what: str | Path, runs: Path, folder: Path, voxel_size_nm: ZyxFloat 
     return _Ground(run.plan(), run.dataset(), run.fingerprint().sections, run.cache)
 
 
-def _rows(ground: _Ground) -> Iterator[Row]:
+def _rows(ground: _Ground, progress: Progress) -> Iterator[Row]:
     """One row per effect, in the order in which they are applied, all of the same section."""
     from pytc_auto.augment.effects import GRAY_EFFECTS
     from pytc_auto.data.crops import CropDataset
@@ -116,7 +116,7 @@ def _rows(ground: _Ground) -> Iterator[Row]:
     read, box = partial(CropDataset(volumes, plan, [region]).read, region), _middle(region.box)
     size = plan.working_voxel_size_nm
     every = every_effect(ground.sections, size)
-    for name in Effects.model_fields:
+    for name, _ in zip(Effects.model_fields, walked("effects", progress, [box] * len(Effects.model_fields)), strict=True):
         effect, state = getattr(every, name), "off" if getattr(plan.augmentation.effects, name) is None else "in the plan"
         shown = Effects(**{name: effect.replace(probability=PER_SECTION if name in BY_SECTION else 1.0)})
         crops = [read(box), *islice(_seen(shown, read, box, size), DRAWS)]

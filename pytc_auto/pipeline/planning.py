@@ -77,7 +77,7 @@ def plan(  # noqa: PLR0913
         full: Read all voxels for the fingerprint, however long it takes; large volumes are sampled otherwise.
         probe: Run real steps in a process of their own to see what memory they take, instead of trusting the estimate.
         say: Told what is being done.
-        progress: Told how far the reading of the volumes is.
+        progress: Told how far the reading of the volumes and the timing of this machine are.
 
     Raises:
         DataError: The data set cannot be read.
@@ -98,7 +98,7 @@ def plan(  # noqa: PLR0913
     if size is None:
         say("Timing this machine")
     make = partial(make_plan, task=task, by_hand=by_hand)
-    return decide(looked, run, make, size=size, max_seconds=max_seconds, probe=say if probe else None)
+    return decide(looked, run, make, size=size, max_seconds=max_seconds, probe=say if probe else None, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def look(
     return Looked(dataset, measured, [*found.remarks, *remarks(measured)])
 
 
-def decide(
+def decide(  # noqa: PLR0913
     looked: Looked,
     run: Run,
     make: Callable[..., Plan],
@@ -139,6 +139,7 @@ def decide(
     size: str | None,
     max_seconds: float | None,
     probe: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Planned:
     """Plan for a fixed machine or this one, and write data set, fingerprint, plan and report into the run.
 
@@ -149,6 +150,7 @@ def decide(
         size: S, M or L; None is this machine, which is timed.
         max_seconds: Wall clock for one fold, everything included.
         probe: Probe the memory of this machine, and tell what was found; None trusts the estimate.
+        progress: Told how far the timing of this machine is.
 
     Raises:
         PlanError: No plan fits the labels, or an override is not valid.
@@ -159,7 +161,7 @@ def decide(
     if size is not None:
         decided = make(fingerprint, PRESETS[size].replace(seconds=max_seconds))
     else:
-        decided = _plan_for_this_machine(fingerprint, max_seconds, make)
+        decided = _plan_for_this_machine(fingerprint, max_seconds, make, progress)
     if probe is not None:
         decided = _probed(decided, fingerprint, make, probe)
     told = [*looked.remarks, *_of_patch(decided, fingerprint), *_of_steps(decided)]
@@ -236,12 +238,16 @@ def _with_blank_sections(dataset: Dataset, fingerprint: Fingerprint) -> Dataset:
     return dataset.replace(volumes=entries)
 
 
-def _plan_for_this_machine(fingerprint: Fingerprint, max_seconds: float | None, make: Callable[..., Plan]) -> Plan:
+def _plan_for_this_machine(
+    fingerprint: Fingerprint, max_seconds: float | None, make: Callable[..., Plan], progress: Progress = silent
+) -> Plan:
     """Plan, time the planned step, and plan again until the two agree."""
     from pytc_auto.training.probe import fastest_precision, seconds_per_step
 
     where = device()
-    precision, reference = fastest_precision(REFERENCE_NETWORK, REFERENCE_CHANNELS, REFERENCE_PATCH, device=where)
+    precision, reference = fastest_precision(
+        REFERENCE_NETWORK, REFERENCE_CHANNELS, REFERENCE_PATCH, device=where, progress=progress
+    )
     seconds = max_seconds if max_seconds is not None or where == "cuda" else DEFAULT_CPU_SECONDS
     machine = Machine(
         memory_gb=_memory_gb(where),
@@ -256,7 +262,13 @@ def _plan_for_this_machine(fingerprint: Fingerprint, max_seconds: float | None, 
         batch = decided.sampling.batch
         work = relative_work(decided.network, decided.patch, decided.outputs, batch)
         timed = seconds_per_step(
-            decided.network, decided.outputs, decided.patch, batch=batch, precision=decided.precision, device=where
+            decided.network,
+            decided.outputs,
+            decided.patch,
+            batch=batch,
+            precision=decided.precision,
+            device=where,
+            progress=progress,
         )
         if abs(timed / work / machine.seconds_per_step - 1) < SETTLED:
             break

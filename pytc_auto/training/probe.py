@@ -15,6 +15,7 @@ from pytc_auto.geometry import Zyx
 from pytc_auto.models.build import build_from
 from pytc_auto.models.convolution import laid_out
 from pytc_auto.models.precision import autocast, half_precision
+from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.network import Network
 from pytc_auto.schema.plan import Precision
 from pytc_auto.training.deep_supervision import loss_over_stages, stages_of
@@ -52,20 +53,37 @@ def training_steps(
         yield time.perf_counter() - started
 
 
-def seconds_per_step(network: Network, channels: int, patch: Zyx, *, batch: int, precision: Precision, device: str) -> float:
-    """Median time of one forward pass, backward pass and optimizer step on noise."""
+def seconds_per_step(  # noqa: PLR0913
+    network: Network,
+    channels: int,
+    patch: Zyx,
+    *,
+    batch: int,
+    precision: Precision,
+    device: str,
+    progress: Progress = silent,
+) -> float:
+    """Median time of one forward pass, backward pass and optimizer step on noise; the progress is told their voxels."""
     times: list[float] = []
+    what, voxels = f"timing {'×'.join(map(str, patch))} in {precision}", batch * math.prod(patch)
+    progress(what, 0, (WARM_UP + TIMED) * voxels)
     for seconds in training_steps(network, channels, patch, batch=batch, precision=precision, device=device):
         times.append(seconds)
+        progress(what, len(times) * voxels, max(len(times), WARM_UP + TIMED) * voxels)
         if len(times) >= WARM_UP + TIMED and sum(times[WARM_UP:]) >= TIMED_SECONDS:
             break
     return statistics.median(times[WARM_UP:])
 
 
-def fastest_precision(network: Network, channels: int, patch: Zyx, *, device: Literal["cpu", "cuda"]) -> tuple[Precision, float]:
+def fastest_precision(
+    network: Network, channels: int, patch: Zyx, *, device: Literal["cpu", "cuda"], progress: Progress = silent
+) -> tuple[Precision, float]:
     """The precision that pays here, and its time per step."""
-    full, low = seconds_per_step(network, channels, patch, batch=1, precision="fp32", device=device), half_precision(device)
+    full, low = (
+        seconds_per_step(network, channels, patch, batch=1, precision="fp32", device=device, progress=progress),
+        half_precision(device),
+    )
     if low is None:
         return "fp32", full
-    half = seconds_per_step(network, channels, patch, batch=1, precision=low, device=device)
+    half = seconds_per_step(network, channels, patch, batch=1, precision=low, device=device, progress=progress)
     return (low, half) if half * LEAST_GAIN < full else ("fp32", full)

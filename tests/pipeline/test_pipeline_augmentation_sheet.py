@@ -25,8 +25,11 @@ def data(tmp_path):
 def test_every_effect_has_a_row_of_the_same_section(data, tmp_path, monkeypatch):
     shown = {}
     monkeypatch.setattr(sheet, "contact_sheet", lambda rows, columns, *_, **__: shown.update(rows=rows, columns=columns))
-    sheet.augmentation_sheet(data, tmp_path / "sheet.png")
+    told = []
+    sheet.augmentation_sheet(data, tmp_path / "sheet.png", progress=lambda *step: told.append(step))
     rows = shown["rows"]
+    effects = [done / of for what, done, of in told if what == "effects"]
+    assert effects == [n / len(rows) for n in range(len(rows) + 1)]
     assert [row.name.replace(" ", "_") for row in rows] == list(Effects.model_fields)
     assert {len(row.panels) for row in rows} == {len(shown["columns"])}
     stills = {row.panels[0].picture.tobytes() for row in rows}

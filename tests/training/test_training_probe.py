@@ -29,3 +29,12 @@ def test_a_precision_without_arithmetic_is_not_timed(monkeypatch):
     monkeypatch.setattr(probe, "seconds_per_step", lambda *_, precision, **__: timed.append(precision) or 1.0)
     assert probe.fastest_precision(TINY, 3, (8, 8, 8), device="cpu") == ("fp32", 1.0)
     assert timed == ["fp32"]
+
+
+def test_timing_tells_how_far_it_is():
+    told = []
+    probe.seconds_per_step(TINY, 3, (4, 8, 16), batch=2, precision="fp32", device="cpu", progress=lambda *step: told.append(step))
+    assert {what for what, _, _ in told} == {"timing 4×8×16 in fp32"}
+    assert told[0][1:] == (0, 7 * 1024)
+    assert [done for _, done, _ in told] == [1024 * n for n in range(len(told))]
+    assert told[-1][1] == told[-1][2]
