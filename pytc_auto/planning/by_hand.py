@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from pytc_auto.errors import PlanError
 from pytc_auto.planning.decisions import Decision
+from pytc_auto.planning.override_path import check_path, check_word
 from pytc_auto.schema.document import Part, check_field
 from pytc_auto.schema.plan import BY_HAND, Plan, Why
 
@@ -121,7 +122,11 @@ def read_overrides(texts: Sequence[str]) -> ByHand:
             override = _parsed(text)
             if override.is_sweep_override():
                 raise PlanError(f"{text}: gives several values. A plan takes one; pytc sweep tries them all.")
-            _flatten(tuple(str(override.key_or_group).split(".")), override.value(), values)
+            given: dict[Path, object] = {}
+            _flatten(tuple(str(override.key_or_group).split(".")), override.value(), given)
+            for path, value in given.items():
+                check_word(path, value)
+            values |= given
         except PlanError as error:
             faults.append(str(error))
     if faults:
@@ -141,13 +146,24 @@ def combinations(texts: Sequence[str]) -> list[tuple[str, ...]]:
     axes, faults = [], []
     for text in texts:
         try:
-            override = _parsed(text)
-            axes.append(_spread(override, text))
+            axes.append(_spread(_parsed(text), text))
+            faults += _faults(axes[-1])
         except PlanError as error:
             faults.append(str(error))
     if faults:
         raise PlanError("\n".join(faults))
     return list(itertools.product(*axes))
+
+
+def _faults(texts: Sequence[str]) -> list[str]:
+    """What is wrong with each of several values for one field."""
+    faults = []
+    for text in texts:
+        try:
+            read_overrides([text])
+        except PlanError as error:
+            faults.append(str(error))
+    return faults
 
 
 def _spread(override: Override, text: str) -> list[str]:
@@ -165,7 +181,11 @@ def _spread(override: Override, text: str) -> list[str]:
 
 
 def _parsed(text: str) -> Override:
-    """One override by Hydra's parser, its field known."""
+    """One override by Hydra's parser, its field known.
+
+    Raises:
+        PlanError: It is not understood, or a plan has no such field.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import OverrideType
     from hydra.errors import HydraException
@@ -184,6 +204,7 @@ def _parsed(text: str) -> Override:
         close = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.5)
         hint = f"Did you mean {close[0]}? " if close else ""
         raise PlanError(f"{text}: a plan has no field {name}. {hint}Known: {', '.join(FIELDS)}.")
+    check_path(str(override.key_or_group).split("."))
     return override
 
 

@@ -71,9 +71,9 @@ def test_the_same_command_goes_on_and_another_is_refused(data, tmp_path, trained
 
 def test_a_combination_without_a_plan_stops_the_sweep_before_anything_is_trained(data, tmp_path, trained):
     with pytest.raises(PlanError) as caught:
-        pytc_auto.sweep(data, ["network.kind=unet,vnet", "optimizer.ema=0.9,1.5"], runs=tmp_path)
+        pytc_auto.sweep(data, ["network.kind=unet,mednext", "optimizer.ema=0.9,1.5"], runs=tmp_path)
     lines = [line.split(":")[0] for line in str(caught.value).splitlines()]
-    assert lines == ["kind_unet-ema_1.5", "kind_vnet-ema_0.9", "kind_vnet-ema_1.5"]
+    assert lines == ["kind_unet-ema_1.5", "kind_mednext-ema_1.5"]
     assert trained == []
     pytc_auto.sweep(data, ["network.kind=unet", "optimizer.ema=0.9"], runs=tmp_path)
     assert trained == ["only"]

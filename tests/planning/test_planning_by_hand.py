@@ -106,12 +106,12 @@ def test_offsets_by_hand_change_channels_and_symmetries():
     ("text", "message"),
     [
         ("pach=[1,2,3]", "a plan has no field pach. Did you mean patch? Known: working_scale, labels"),
-        ("network.kinds=unet", "override: network.unet.kinds: unknown field. Did you mean kind? Known here: kind, features"),
+        ("network.kinds=unet", "override: network.kinds: unknown field. Did you mean kind? Known here: kind, features"),
         (
             "network.kind=vnet",
             "override: network.kind: there is no kind 'vnet'. Known: unet, resenc, mednext, dynunet",
         ),
-        ("augmentation.effects.nois.sigma=1", "augmentation.effects.nois: unknown field. Did you mean noise?"),
+        ("augmentation.effects.nois.sigma=1", "override: augmentation.effects.nois: unknown field. Did you mean noise?"),
         ("optimizer.ema=1.5", "override: optimizer.ema: Input should be less than 1 (got 1.5)"),
         ("heads.4.loss=x", "override: heads.4: heads is a list of 1. Write its number, from 0"),
         ("patch=[32,160]", "override: patch.2: is missing"),
@@ -153,6 +153,45 @@ def test_a_sweep_is_a_grid_in_the_order_of_the_command_line():
         combinations(["optimizer.learning_rate=interval(0,1)"])
     with pytest.raises(PlanError, match="no field pach"):
         combinations(["pach=1,2"])
+
+
+@pytest.mark.parametrize(
+    ("texts", "messages"),
+    [
+        (["network.knd=unet"], ["network.knd: unknown field. Did you mean kind?"]),
+        (["network={knd: 3}"], ["network.knd: unknown field"]),
+        (
+            ["network.kind=foo", "folds.kind=slob"],
+            ["there is no kind 'foo'. Known: unet", "no kind 'slob'. Known: slab, volumes."],
+        ),
+        (["precision=fp8"], ["override: precision: there is no precision 'fp8'. Known: bf16, fp16, fp32."]),
+    ],
+)
+def test_a_wrong_name_is_told_before_data_are_looked_at(texts, messages):
+    for read in (read_overrides, combinations):
+        with pytest.raises(PlanError) as caught:
+            read(texts)
+        assert len(str(caught.value).splitlines()) == len(messages)
+        assert all(message in str(caught.value) for message in messages)
+    with pytest.raises(PlanError, match=r"^override: network\.kind: there is no kind 'foo'[^\n]*$"):
+        combinations(["network.kind=unet,foo"])
+    with pytest.raises(PlanError, match=r"^override: network\.knd: unknown field[^\n]*$"):
+        combinations(["network.knd=unet,mednext"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "heads.0.kind=x",
+        "decoder.grid.threshold=[0.5]",
+        "labels.values.0=x",
+        "network.kind=mednext",
+        "labels.erode_nm=3",
+        "patch=x",
+    ],
+)
+def test_what_only_data_or_rules_can_judge_is_left_to_them(text):
+    assert len(read_overrides([text]).values) == 1
 
 
 def test_a_plan_takes_less_than_a_second():
