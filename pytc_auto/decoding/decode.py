@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from numbers import Real
 from types import MappingProxyType
 
 import numpy as np
@@ -32,6 +33,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 """Every kind of decoder. Sizes are in voxels, gaps in nm; the other parameters lie in 0 … 1.
 
 The distance threshold counts where a plan has a distance head."""
+
+LENGTHS = frozenset({"min_size", "gap_nm"})
+"""Parameters without an upper limit."""
 
 
 def decode(stored_czyx: Stored, plan: Plan, choice: DecoderChoice) -> Array:
@@ -88,6 +92,18 @@ def refuse_unknown(given: Mapping[str, object], known: Mapping[str, object], whe
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise PlanError(f"{where}: unknown parameter {', '.join(unknown)}. Known are {', '.join(known)}.")
+
+
+def refuse_impossible(parameters: Mapping[str, float], where: str) -> None:
+    """Raise a PlanError where a value lies outside what its parameter can be; all of them are told."""
+    faults = []
+    for name, value in parameters.items():
+        number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+        if not (0 <= number < math.inf if name in LENGTHS else 0 <= number <= 1):
+            wanted = "a number from 0 on" if name in LENGTHS else "a number from 0 to 1"
+            faults.append(f"{where}: {name} is {value!r}. Give {wanted}.")
+    if faults:
+        raise PlanError("\n".join(faults))
 
 
 def painted(regions: Regions, lookup: Array) -> Array:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytc_auto.decoding.decode import KINDS, complete, refuse_unknown
+from pytc_auto.decoding.decode import KINDS, complete, refuse_impossible, refuse_unknown
 from pytc_auto.errors import OutputError, PlanError
 from pytc_auto.executors.claim import claimed
 from pytc_auto.executors.executor import Executor
@@ -45,7 +45,8 @@ def decode(
 
     Raises:
         OutputError: The folder is no complete output, its predictions were not kept, or it cannot be written.
-        PlanError: The decoder does not know a parameter, or the plan has no head for it.
+        PlanError: The decoder does not know a parameter, a value cannot be (thresholds lie in 0 … 1), or the plan has no head
+            for the decoder.
     """
     out = Path(out)
     record = _record(out)
@@ -96,12 +97,16 @@ def _chosen(record: DecodingRecord, parameters: dict[str, float], kind: str | No
     before = record.decoder
     if kind is None or kind == before.kind:
         refuse_unknown(parameters, KINDS[before.kind].defaults, f"decoder {before.kind}")
+        refuse_impossible(parameters, f"decoder {before.kind}")
         return before.replace(parameters={**before.parameters, **parameters})
-    refuse_unknown({kind: None}, KINDS, "decoder")
+    if kind not in KINDS:
+        raise PlanError(f"there is no decoder {kind}. Known are {', '.join(KINDS)}.")
     heads = {head.kind for head in record.plan.heads}
     if not reads(kind, heads):
         known = ", ".join(name for name in KINDS if reads(name, heads))
         raise PlanError(f"{record.plan.name}: decoder {kind} cannot read the heads {', '.join(sorted(heads))}. Use {known}.")
+    refuse_unknown(parameters, KINDS[kind].defaults, f"decoder {kind}")
+    refuse_impossible(parameters, f"decoder {kind}")
     return complete(DecoderChoice(kind=kind, parameters=parameters))
 
 

@@ -95,10 +95,22 @@ def test_an_unknown_parameter_or_decoder_lists_the_known(tmp_path, model, volume
     out = predicted(model, volume, tmp_path / "out")
     with pytest.raises(PlanError, match=r"decoder agglomerate: unknown parameter treshold\. Known are threshold, min_size"):
         pytc_auto.decode(out, {"treshold": 0.2})
-    with pytest.raises(PlanError, match=r"unknown parameter fancy\. Known are agglomerate, mutex"):
+    with pytest.raises(PlanError, match=r"there is no decoder fancy\. Known are agglomerate, mutex"):
         pytc_auto.decode(out, kind="fancy")
     with pytest.raises(PlanError, match=r"decoder seeded cannot read the heads affinities, foreground\. Use agglomerate, mutex"):
         pytc_auto.decode(out, kind="seeded")
+
+
+@pytest.mark.parametrize("kind", [None, "components"])
+def test_a_value_that_cannot_be_is_refused(tmp_path, model, volume, kind):
+    out = predicted(model, volume, tmp_path / "out", keep_predictions=True)
+    before = segmented(out)
+    for value in (5.0, -0.1, float("nan"), "high", True):
+        with pytest.raises(PlanError, match=r"decoder \w+: threshold is .*\. Give a number from 0 to 1\."):
+            pytc_auto.decode(out, {"threshold": value}, kind=kind)
+    with pytest.raises(PlanError, match=r"threshold is 5.*\n.*min_size is inf\. Give a number from 0 on\."):
+        pytc_auto.decode(out, {"threshold": 5, "min_size": float("inf")}, kind=kind)
+    np.testing.assert_array_equal(segmented(out), before)
 
 
 def test_two_do_not_decode_one_output_at_once(tmp_path, model, volume):
