@@ -11,6 +11,7 @@ from pytc_auto.geometry import Zyx
 from pytc_auto.pipeline.evaluation import evaluate
 from pytc_auto.pipeline.planning import Planned, plan
 from pytc_auto.pipeline.prediction import predict
+from pytc_auto.pipeline.runs import writing
 from pytc_auto.pipeline.training import train
 from pytc_auto.progress import Progress, silent
 
@@ -46,14 +47,15 @@ def demo(
         progress: Told how far a step is.
 
     Raises:
-        OutputError: The folder exists already.
+        OutputError: There is a file or a folder with files of that name, or it cannot be written.
     """
     out = Path(out)
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise OutputError(f"{out}: exists already. Choose another --out, or delete it.")
     say("Growing synthetic tissue")
-    write_phantom(out / "data" / "train", "tissue", TRAIN_SHAPE, seed=1)
-    write_phantom(out / "data" / "test", "unseen", TEST_SHAPE, seed=2)
+    with writing(out):
+        write_phantom(out / "data" / "train", "tissue", TRAIN_SHAPE, seed=1)
+        write_phantom(out / "data" / "test", "unseen", TEST_SHAPE, seed=2)
     planned = plan(out / "data" / "train", name="demo", runs=out / "runs", max_seconds=seconds, say=say, progress=progress)
     train(planned.run.plan_file, say=say, progress=progress)
     image, labels = out / "data/test/images/unseen.h5", out / "data/test/labels/unseen.h5"

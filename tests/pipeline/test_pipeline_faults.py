@@ -19,6 +19,7 @@ from pytc_auto.errors import DataError, ModelError, OutputError, PlanError
 from pytc_auto.executors import ledger
 from pytc_auto.inference.blocks import BlockPrediction
 from pytc_auto.io import ome_zarr, pyramid
+from pytc_auto.pipeline.demo import demo
 
 
 @pytest.fixture
@@ -222,3 +223,13 @@ def test_a_volume_that_changed_its_shape_is_refused(tmp_path, model, monkeypatch
     assert {file: file.read_bytes() for file in (tmp_path / "o").rglob("*") if file.is_file()} == before
     write(SHAPE)
     pytc_auto.predict([path], **given)
+
+
+@pytest.mark.parametrize("place", ["file", "file/demo", "folder"])
+def test_the_demo_leaves_what_is_there_alone(tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=f"{place}: (exists already|cannot be written).*(place|delete it)"):
+        demo(tmp_path / place)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "notes.txt"]
