@@ -32,4 +32,12 @@ class OutputError(PytcError):
 
 
 class BudgetError(PytcError):
-    """The given time or memory does not suffice."""
+    """The given time or memory does not suffice.
+
+    Attributes:
+        enough_seconds: Time that would do; None where time is not what is missing.
+    """
+
+    def __init__(self, message: str, enough_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.enough_seconds = enough_seconds

@@ -109,7 +109,7 @@ def contingency(
     changes = (segment[1:] != segment[:-1]) | (truth[1:] != truth[:-1])
     starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
     lengths = np.diff(starts, append=segment.size)
-    return _grouped(*map(as_ids, (segment[starts], truth[starts]), sources), lengths)
+    return _grouped(as_ids(segment[starts], sources[0]), as_ids(truth[starts], sources[1]), lengths)
 
 
 def total(tables: Sequence[Contingency]) -> Contingency:

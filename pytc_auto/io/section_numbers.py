@@ -10,7 +10,6 @@ from pathlib import Path
 from pytc_auto.io.open import format_of
 from pytc_auto.io.pairing import Pair
 from pytc_auto.io.remote import is_url
-from pytc_auto.io.sections import section_paths
 
 MOST_NAMED = 5
 
@@ -74,4 +73,6 @@ def _sections(source: str | None) -> list[Path]:
     """The files of a folder of sections; none where the source is something else."""
     if source is None or is_url(source) or not Path(source).is_dir() or format_of(Path(source)) != "sections":
         return []
+    from pytc_auto.io.sections import section_paths
+
     return section_paths(Path(source))

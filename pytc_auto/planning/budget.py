@@ -192,20 +192,22 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
         made = list(options(width))[-1:]
     if last is not None and last.suffices(least):
         return last, limit
-    raise BudgetError(_refusal(last, budget, least))
+    raise _refusal(last, budget, least)
 
 
-def _refusal(last: Schedule | None, budget: Budget, least: int) -> str:
+def _refusal(last: Schedule | None, budget: Budget, least: int) -> BudgetError:
     """What is said where the last schedule that was tried does not have the least steps; None: memory held none."""
     machine = budget.machine
     if last is None:
-        return (
+        return BudgetError(
             f"{machine.memory_gb:g} GB of memory hold no patch of the least size, or not what is given by hand. "
             "Use a machine with more memory, or a smaller patch or batch."
         )
-    return (
+    minutes = _minutes(last, budget, least)
+    return BudgetError(
         f"--max-time {(machine.seconds or 0) / 60:.1f}m is too little for this data set: "
-        f"{min(last.steps, last.fits)} steps fit, {least} are the least. Give at least {_minutes(last, budget, least)}m."
+        f"{min(last.steps, last.fits)} steps fit, {least} are the least. Give at least {minutes}m.",
+        enough_seconds=60.0 * minutes,
     )
 
 

@@ -148,7 +148,10 @@ def test_nnunet_labels_without_an_image_and_a_damaged_description(tmp_path):
     image, labels = volume(0)
     nnunet(tmp_path, {"em_1": ([image], labels)}, labels={})
     itk(tmp_path / "labelsTr" / "ems_1.nrrd", labels)
-    with pytest.raises(DataError, match=r"imagesTr/ems_1: is missing, but labelsTr/ems_1 is there\. imagesTr/ holds em_1\. Names must be equal\. Add it or move"):
+    told = (
+        r"imagesTr/ems_1: is missing, but labelsTr/ems_1 is there\. imagesTr/ holds em_1\. Names must be equal\. Add it or move"
+    )
+    with pytest.raises(DataError, match=told):
         find_dataset(tmp_path)
     (tmp_path / "dataset.json").write_text('{"labels": ')
     with pytest.raises(DataError, match=r"dataset\.json: is truncated or damaged"):

@@ -15,10 +15,11 @@ from tests_models import SHAPE, VOXEL_SIZE, write_model, write_volume
 
 import pytc_auto
 from pytc_auto.cli.program import main
-from pytc_auto.errors import DataError, ModelError, OutputError, PlanError
+from pytc_auto.errors import BudgetError, DataError, ModelError, OutputError, PlanError
 from pytc_auto.executors import ledger
 from pytc_auto.inference.blocks import BlockPrediction
 from pytc_auto.io import ome_zarr, pyramid
+from pytc_auto.pipeline import demo as demo_module
 from pytc_auto.pipeline.demo import demo
 
 
@@ -233,3 +234,21 @@ def test_the_demo_leaves_what_is_there_alone(tmp_path, place):
     with pytest.raises(OutputError, match=f"{place}: (exists already|cannot be written).*(place|delete it)"):
         demo(tmp_path / place)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "notes.txt"]
+
+
+def test_a_demo_on_a_slow_machine_gets_the_time_that_suffices(tmp_path, monkeypatch):
+    given, said = [], []
+
+    def plan(data, *, max_seconds, **_):
+        given.append(max_seconds)
+        if len(given) == 1:
+            raise BudgetError("too little", enough_seconds=400.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo_module, "plan", plan)
+    monkeypatch.setattr(demo_module, "TRAIN_SHAPE", (16, 24, 24))
+    monkeypatch.setattr(demo_module, "TEST_SHAPE", (16, 24, 24))
+    with pytest.raises(KeyboardInterrupt):
+        demo(tmp_path / "demo", say=said.append)
+    assert given == [300.0, 600.0]
+    assert said[-1] == "5 minutes are too little on this machine, it gets 10"
