@@ -144,19 +144,18 @@ class Budget:
 
 
 def _divided(steps: int, refit_share: float, validations: int, by_hand: ByHand) -> tuple[int, int, int]:
-    """Steps of the fold, of the refit, and between two validations; the first two are multiples of the third."""
+    """Steps of the fold, of the refit, and between two validations. The fold has whole intervals, the refit what is left."""
     given = {name: by_hand.get("sampling", name) for name in ("steps", "refit_steps", "validate_every")}
     fold, refit, every = given["steps"], given["refit_steps"], given["validate_every"]
     if fold is None:
         share = int(steps * refit_share) if refit is None else refit
         every = every or max(1, (steps - share) // validations)
         fold = max(0, steps - share) // every * every
+        share = max(0, steps - fold) if share else 0
     else:
         share = round(fold * refit_share / (1 - refit_share)) if refit is None else refit
         every = every or fold // next(n for n in range(min(validations, fold), 0, -1) if fold % n == 0)
-    if refit is None:
-        refit = share // every * every
-    return fold, refit, every
+    return fold, share if refit is None else refit, every
 
 
 def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Budget) -> tuple[Schedule, str]:
