@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from pytc_auto.errors import OutputError, PlanError
 from pytc_auto.executors.claim import claimed
 from pytc_auto.executors.executor import Executor
 from pytc_auto.pipeline.decode_step import RECORD, Stages, draw_preview, make_segmentation, put_in_place
-from pytc_auto.pipeline.segmentation_job import STATE
+from pytc_auto.pipeline.segmentation_job import STATE, refuse_unfinished
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.agreement import reads
 from pytc_auto.schema.decoding import DecodingRecord
@@ -83,8 +82,7 @@ def _record(out: Path) -> DecodingRecord:
     state = out / STATE
     if not (state / "job.json").is_file():
         raise OutputError(f"{out}: is not an output of pytc predict. Give the folder that was its -o, of one volume.")
-    if not json.loads((state / "job.json").read_text(encoding="utf-8")).get("finished"):
-        raise OutputError(f"{out}: is not complete. Run the same pytc predict again, it goes on from there.")
+    refuse_unfinished(out)
     if not (state / RECORD).is_file():
         raise OutputError(
             f"{out}: keeps nothing to decode from, it was made by an older version. Run pytc predict into a new folder."

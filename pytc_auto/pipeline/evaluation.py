@@ -17,6 +17,7 @@ from pytc_auto.io.open import locate, open_segmentation
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.placing import placed_in
 from pytc_auto.pipeline.run_lengths import follow
+from pytc_auto.pipeline.segmentation_job import refuse_unfinished
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import SkeletonUnits
 from pytc_auto.schema.scores import ComparedBox, ComparedVolume, Evaluation
@@ -75,7 +76,7 @@ def evaluate(  # noqa: PLR0913
     Raises:
         DataError: A file cannot be read, or does not fit the others; a box or a border leaves nothing; there is no truth, or
             none that has components.
-        OutputError: The scores cannot be written.
+        OutputError: The scores cannot be written, or the segmentation is an output that is not complete.
     """
     if labels is None and skeletons is None:
         raise DataError(f"{segmentation}: there is nothing to score it by. Give the labels, or --skeletons FILE, or both.")
@@ -84,6 +85,7 @@ def evaluate(  # noqa: PLR0913
         raise DataError(f"{skeletons}: {told}. Leave out --border and --ignore, or score labels and skeletons one by one.")
     if labels is None and components:
         raise DataError(f"{segmentation}: components are of labels. Give the labels, or leave out --components.")
+    refuse_unfinished(Path(segmentation))
     found = open_segmentation(segmentation, voxel_size_nm=voxel_size_nm)
     document = Evaluation(segmentation=_identity(Placed(found, (0, 0, 0))), voxel_size_nm=found.voxel_size_nm, scores={})
     part = None

@@ -276,3 +276,14 @@ def _check_voxel_size(volume: Volume, plan: Plan, *, force: bool) -> None:
 
 def _nm(size: ZyxFloat) -> str:
     return " × ".join(f"{s:g}" for s in size) + " nm (z, y, x)"
+
+
+def refuse_unfinished(out: Path) -> None:
+    """Of an output of ``pytc predict`` nothing is taken before it is complete; other folders pass.
+
+    Raises:
+        OutputError: It is not complete.
+    """
+    state = out / STATE / "job.json"
+    if state.is_file() and not json.loads(state.read_text(encoding="utf-8")).get("finished"):
+        raise OutputError(f"{out}: is not complete. Run the same pytc predict again, it goes on from there.")

@@ -129,6 +129,8 @@ def test_a_folder_that_is_no_output_says_so(tmp_path, model, volume):
     state.write_text(json.dumps({**json.loads(state.read_text()), "finished": False}))
     with pytest.raises(OutputError, match="is not complete"):
         pytc_auto.decode(out)
+    with pytest.raises(OutputError, match=r"out: is not complete\. Run the same pytc predict again"):
+        pytc_auto.evaluate(out, out)
 
 
 def test_a_killed_decoding_goes_on_and_the_old_segmentation_stays(tmp_path, model, volume, monkeypatch):
