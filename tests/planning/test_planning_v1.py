@@ -70,7 +70,7 @@ def test_the_backbone_settles_what_depends_on_it():
         (["network.backbone=resnet"], "backbone is resnet, kind is v1_unet_3d. Use null"),
         (["network.block=inverted_res"], "v1_unet_3d has blocks of residual or residual_pa or residual_se or residual_se_pa"),
         (["network.features=[12,24,36,48,60]"], "group normalization in 3D needs features that divide by 8, got [12, 24"),
-        (["network.norm=batch"], "override: network.v1_unet_3d.norm: Input should be 'bn', 'sync_bn', 'gn', 'in' or 'none'"),
+        (["network.norm=batch"], "override: network.norm: there is no norm 'batch'. Known: bn, sync_bn, gn, in, none."),
         (["network.blocks=[2,2,2,2,2]"], "v1_unet_3d has blocks such as [1, 1, 1, 1, 1], got [2, 2, 2, 2, 2]. Use those"),
         (["network.outer=[5,5,5]"], "outer is [5, 5, 5] in isotropic networks only. Use [1, 5, 5]"),
         (["network.strides=[[1,1,1],[2,2,1]]"], "v1_unet_3d has strides of [1, 2, 2] or [2, 2, 2], strides has"),
