@@ -38,13 +38,8 @@ def nearest(source: int, target: int) -> npt.NDArray[np.intp]:
     return np.minimum(places, source - 1)
 
 
-class ZoomedImage(Volume):
-    """An image on another grid: cubic splines, rounded to the stored dtype and cut off at its ends.
-
-    Args:
-        volume: What is zoomed.
-        shape: Of the other grid, (z, y, x).
-    """
+class _Zoomed(Volume):
+    """A volume on another grid of a shape."""
 
     def __init__(self, volume: Volume, shape: Zyx) -> None:
         self.volume = volume
@@ -54,6 +49,15 @@ class ZoomedImage(Volume):
         self.voxel_size_nm = volume.voxel_size_nm
         self.offset_nm = volume.offset_nm
         self.random_access = volume.random_access
+
+
+class ZoomedImage(_Zoomed):
+    """An image on another grid: cubic splines, rounded to the stored dtype and cut off at its ends.
+
+    Args:
+        volume: What is zoomed.
+        shape: Of the other grid, (z, y, x).
+    """
 
     def _read(self, box: Box) -> Array:
         from scipy import ndimage
@@ -74,7 +78,7 @@ class ZoomedImage(Volume):
         return zoomed
 
 
-class ZoomedLabels(Volume):
+class ZoomedLabels(_Zoomed):
     """Labels on another grid: those of the nearest voxel.
 
     Args:
@@ -83,14 +87,8 @@ class ZoomedLabels(Volume):
     """
 
     def __init__(self, volume: Volume, index: Sequence[npt.NDArray[np.intp]]) -> None:
-        self.volume = volume
+        super().__init__(volume, zyx([len(positions) for positions in index]))
         self.index = list(index)
-        self.source = volume.source
-        self.dtype = volume.dtype
-        self.shape = zyx([len(positions) for positions in index])
-        self.voxel_size_nm = volume.voxel_size_nm
-        self.offset_nm = volume.offset_nm
-        self.random_access = volume.random_access
 
     def _read(self, box: Box) -> Array:
         if not box.size:
