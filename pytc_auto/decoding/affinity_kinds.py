@@ -42,7 +42,10 @@ def _fragments(block: Block, plan: Plan, grid: Grid) -> Iterator[tuple[dict[str,
     flooded = block.core.grow(_limited(plan, FLOODED_HALO)).intersect(Box.of_shape(block.stored_czyx.shape[1:]))
     fragments = fragments_from_affinities(near.affinities_kzyx, plan.working_voxel_size_nm, near.inner_axes, flooded=flooded)
     core, seeds = block.core.relative_to(flooded.start), block.number(fragments.seeds + np.array(flooded.start))
-    return _foregrounds(block, fragments.ids_zyx[core.slices], near, grid, seeds)
+    ids = fragments.ids_zyx[core.slices]
+    for quantile in grid["quantile"]:
+        for parameters, regions in _foregrounds(block, ids, near, grid, seeds, histograms=quantile > 0):
+            yield {"quantile": quantile, **parameters}, regions
 
 
 def _fragment_halo(plan: Plan, _: Parameters) -> Zyx:
@@ -94,30 +97,31 @@ def _mutex_halo(plan: Plan, _: Parameters) -> Zyx:
 
 
 def _foregrounds(
-    block: Block, core_zyx: Ids, near: Near, grid: Grid, seeds: Index | None = None
+    block: Block, core_zyx: Ids, near: Near, grid: Grid, seeds: Index | None = None, *, histograms: bool = False
 ) -> Iterator[tuple[dict[str, float], Regions]]:
     """For each foreground threshold the regions; the ids are the same array. The values are the numbers of the seeds."""
     predicted = block.predicted_zyx
     ids, before = cropped(core_zyx if predicted.all() else core_zyx * predicted, Box.of_shape(block.core.shape))
     values = np.zeros(len(before), np.int64) if seeds is None else np.where(before > 0, seeds[before], 0)
-    faces = Faces(near.axes, near.affinities_kzyx[(slice(None), *block.core.slices)])
+    faces = Faces(near.axes, near.affinities_kzyx[(slice(None), *block.core.slices)], histograms)
     for least in grid["foreground_threshold"]:
         kept = None if least <= 0 else near.inside()[block.core.slices] >= least
         yield {"foreground_threshold": least}, Regions(ids, kept, values, faces=faces)
 
 
-def _faces(core_czyx: Stored, plan: Plan, _: Parameters) -> Faces:
+def _faces(core_czyx: Stored, plan: Plan, parameters: Parameters) -> Faces:
     near = near_affinities(core_czyx, plan, "agglomerate")
-    return Faces(near.axes, near.affinities_kzyx)
+    return Faces(near.axes, near.affinities_kzyx, parameters.get("quantile", 0) > 0)
 
 
-def _merges(graph: RegionGraph, seeds: Index) -> Merges:
+def _merges(graph: RegionGraph, seeds: Index, parameters: Parameters) -> Merges:
     """Of fragments; the parts of one that lie in several blocks have the same seed, and are one from the start."""
-    return merges(graph.joined(same_seed(seeds)))
+    return merges(graph.joined(same_seed(seeds)), parameters["quantile"])
 
 
 def _agglomerated(graph: VolumeGraph, _: Plan, grid: Grid) -> Iterator[tuple[dict[str, float], Array]]:
-    one, order = same_seed(graph.values), graph.merges or _merges(graph.whole, graph.values)
+    one, order = same_seed(graph.values), graph.merges
+    assert order is not None
     for threshold in grid["threshold"]:
         for min_size, lookup in _without_small(order.lookup(threshold)[one], graph.kept, grid):
             yield {"threshold": threshold, "min_size": min_size}, lookup
@@ -137,7 +141,7 @@ def _without_small(lookup: Index, kept: RegionGraph, grid: Grid) -> Iterator[tup
 
 
 AGGLOMERATE = Kind(
-    defaults={"threshold": 0.5, "min_size": 0, "foreground_threshold": 0},
+    defaults={"threshold": 0.5, "min_size": 0, "foreground_threshold": 0, "quantile": 0},
     late=frozenset({"threshold", "min_size"}),
     block=(192, 192, 192),
     halo=_fragment_halo,

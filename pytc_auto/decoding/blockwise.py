@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from pytc_auto.decoding.agglomerate import Merges
 from pytc_auto.decoding.block_files import RegionFiles, file_name, joined, load, save
 from pytc_auto.decoding.decode import KINDS
+from pytc_auto.decoding.histograms import Histograms
 from pytc_auto.decoding.kind import Array, Block, Faces, Kind, Regions, Stored, VolumeGraph, cropped, inner_graph, kept_ids
 from pytc_auto.decoding.mutex import same_segments
 from pytc_auto.decoding.regions import Index, RegionGraph, grouped, region_graph
@@ -190,7 +191,7 @@ class FaceTask:
         before = zyx([int(i == axis) for i in range(3)])
         seen = Box(zyx([a - n for a, n in zip(box.start, before, strict=True)]), first.stop)
         local, names = cropped(regions.read(seen), Box.of_shape(seen.shape))
-        whole = kept = region_graph(local, across, faces.affinities_kzyx, before=before)
+        whole = kept = region_graph(local, across, faces.affinities_kzyx, before=before, histograms=faces.histograms)
         mask = regions.read_kept(seen)
         if (~mask & (local > 0)).any():
             kept = region_graph(local * mask, across, faces.affinities_kzyx, before=before)
@@ -199,13 +200,20 @@ class FaceTask:
 
 _GRAPHS = ("whole", "kept")
 _EDGES = ("pairs", "contacts", "affinities")
-_NO_BORDERS = {f"{kind}_{name}": np.empty((0, 2) if name == "pairs" else 0, np.int64) for kind in _GRAPHS for name in _EDGES}
+_HISTOGRAMS = tuple(field.name for field in fields(Histograms))
+_NO_BORDERS = {
+    **{f"{kind}_{name}": np.empty((0, 2) if name == "pairs" else 0, np.int64) for kind in _GRAPHS for name in _EDGES},
+    **{f"whole_{name}": getattr(Histograms(), name) for name in _HISTOGRAMS},
+}
 
 
 def _named(kind: str, graph: RegionGraph, names: Index) -> dict[str, npt.NDArray[Any]]:
     """The edges of a graph with other ids."""
     pairs = np.sort(names[graph.pairs], axis=1)
-    return {f"{kind}_pairs": pairs, f"{kind}_contacts": graph.contacts, f"{kind}_affinities": graph.affinities}
+    named = {f"{kind}_pairs": pairs, f"{kind}_contacts": graph.contacts, f"{kind}_affinities": graph.affinities}
+    if kind == "whole":
+        named |= {f"whole_{name}": getattr(graph.histograms, name) for name in _HISTOGRAMS}
+    return named
 
 
 @dataclass(frozen=True)
@@ -281,8 +289,10 @@ def _write_graph(decoding: Decoding, edges: dict[str, npt.NDArray[Any]]) -> None
     stored = {"sizes": decoding.regions.sizes, "values": decoding.regions.values, **edges}
     if all(np.array_equal(edges[f"whole_{name}"], edges[f"kept_{name}"]) for name in _EDGES):
         stored = {name: array for name, array in stored.items() if not name.startswith("kept_")}
+    histograms = Histograms(*(stored.pop(f"whole_{name}") for name in _HISTOGRAMS))
     if decoding.kind.merges is not None:
-        found = decoding.kind.merges(_graph(stored, "whole"), stored["values"])
+        whole = replace(_graph(stored, "whole"), histograms=histograms)
+        found = decoding.kind.merges(whole, stored["values"], decoding.early)
         stored |= {"merge_pairs": found.pairs, "merge_scores": found.scores}
     save(decoding.graph, stored)
 
@@ -299,7 +309,8 @@ def read_graph(decoding: Decoding) -> VolumeGraph:
 
 
 def _graph(stored: dict[str, npt.NDArray[Any]], kind: str) -> RegionGraph:
-    return RegionGraph(stored["sizes"], *(stored[f"{kind}_{name}"] for name in _EDGES))
+    pairs, contacts, affinities = (stored[f"{kind}_{name}"] for name in _EDGES)
+    return RegionGraph(stored["sizes"], pairs, contacts, affinities)
 
 
 def segments(decoding: Decoding) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from pytc_auto.decoding.affinity_kinds import AGGLOMERATE, MUTEX
 from pytc_auto.decoding.argmax import ARGMAX
 from pytc_auto.decoding.components import COMPONENTS
-from pytc_auto.decoding.kind import Array, Block, Grid, Kind, Regions, Stored, VolumeGraph, inner_graph, kept_ids
+from pytc_auto.decoding.kind import Array, Block, Grid, Kind, Parameters, Regions, Stored, VolumeGraph, inner_graph, kept_ids
 from pytc_auto.decoding.polarity import POLARITY
 from pytc_auto.decoding.seeded import SEEDED
 from pytc_auto.errors import PlanError
@@ -30,7 +30,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "polarity": POLARITY,
     }
 )
-"""Every kind of decoder. Sizes are in voxels, gaps in nm; the other parameters lie in 0 … 1.
+"""Every kind of decoder. Sizes are in voxels, gaps in nm; the other parameters lie in 0 … 1. Quantile 0 is the mean.
 
 The distance threshold counts where a plan has a distance head."""
 
@@ -126,8 +126,8 @@ def _decoded(kind: Kind, stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterato
     before: Regions | None = None
     whole: VolumeGraph | None = None
     for parameters, regions in kind.regions(block, plan, early):
-        if whole is None or before is None or regions.ids_zyx is not before.ids_zyx:
-            whole = _volume_graph(kind, regions, borders=borders)
+        if whole is None or before is None or regions.ids_zyx is not before.ids_zyx or regions.faces is not before.faces:
+            whole = _volume_graph(kind, regions, parameters, borders=borders)
         before = regions
         graph = _of_kept(whole, regions, borders=borders)
         fixed = {name: [value] for name, value in parameters.items()}
@@ -135,11 +135,13 @@ def _decoded(kind: Kind, stored_czyx: Stored, plan: Plan, grid: Grid) -> Iterato
             yield {**parameters, **rest}, painted(regions, lookup)
 
 
-def _volume_graph(kind: Kind, regions: Regions, *, borders: bool) -> VolumeGraph:
+def _volume_graph(kind: Kind, regions: Regions, parameters: Parameters, *, borders: bool) -> VolumeGraph:
     """The graph of all voxels of regions of one block; borders matter to agglomeration, and to what is too small."""
     graph = inner_graph(regions, regions.ids_zyx, borders=borders)
     nowhere = np.zeros(len(graph.pairs), np.bool_)
-    return VolumeGraph(graph, graph, regions.values, nowhere, kind.merges(graph, regions.values) if kind.merges else None)
+    merged = kind.merges(graph, regions.values, parameters) if kind.merges else None
+    sums = graph.without_histograms()
+    return VolumeGraph(sums, sums, regions.values, nowhere, merged)
 
 
 def _of_kept(graph: VolumeGraph, regions: Regions, *, borders: bool) -> VolumeGraph:

@@ -71,10 +71,12 @@ class Faces:
     Attributes:
         axes: On which voxels are neighbors.
         affinities_kzyx: The value lies on the voxel with the higher index; None: all 1.
+        histograms: Whether more than their sum at each border matters.
     """
 
     axes: Sequence[int] = (0, 1, 2)
     affinities_kzyx: Float32 | None = None
+    histograms: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +134,8 @@ class Kind:
         faces: What the faces in a part of the volume are worth.
         segments: Yields what each region becomes, 0 for background, for each combination of all parameters.
         within: Whether borders within a block matter; those to other blocks always do.
-        merges: Agglomerates the graph, with the values of its regions, whatever the parameters; None: nothing is agglomerated.
+        merges: Agglomerates the graph, with the values of its regions, by the parameters that are not late; None: nothing is
+            agglomerated.
         seeds: Where seeds are, which are numbered in the whole volume before regions are made; None without seeds.
     """
 
@@ -144,7 +147,7 @@ class Kind:
     faces: Callable[[Stored, Plan, Parameters], Faces]
     segments: Callable[[VolumeGraph, Plan, Grid], Iterator[tuple[dict[str, float], Array]]]
     within: bool = True
-    merges: Callable[[RegionGraph, Index], Merges] | None = None
+    merges: Callable[[RegionGraph, Index, Parameters], Merges] | None = None
     seeds: Callable[[Stored, Plan, Parameters], Bool] | None = None
 
 
@@ -254,5 +257,6 @@ def kept_ids(regions: Regions) -> Ids:
 
 def inner_graph(regions: Regions, ids_zyx: Ids, *, borders: bool) -> RegionGraph:
     """The graph of one block: of ``regions.ids_zyx``, or of those that are kept; without borders where they do not matter."""
-    axes = regions.faces.axes if borders else ()
-    return region_graph(ids_zyx, axes, regions.faces.affinities_kzyx, highest=len(regions.values) - 1)
+    faces = regions.faces
+    axes, histograms = faces.axes if borders else (), faces.histograms and ids_zyx is regions.ids_zyx
+    return region_graph(ids_zyx, axes, faces.affinities_kzyx, highest=len(regions.values) - 1, histograms=histograms)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from pytc_auto.decoding.histograms import Histograms, counted, levels_of
 from pytc_auto.geometry import Zyx
 
 Index = npt.NDArray[np.int64]
@@ -24,12 +25,14 @@ class RegionGraph:
         pairs: (E, 2) regions that touch, the lower id first, each pair once.
         contacts: (E,) voxel faces between them.
         affinities: (E,) sum of the affinities over these faces.
+        histograms: Of the affinities, where they were asked for.
     """
 
     sizes: Index
     pairs: Index
     contacts: Float64
     affinities: Float64
+    histograms: Histograms = field(default_factory=Histograms)
 
     def joined(self, lookup: Index) -> RegionGraph:
         """The graph after region i has become ``lookup[i]``; ids stay within 0 … N."""
@@ -38,7 +41,16 @@ class RegionGraph:
         keep = (pairs[:, 0] != pairs[:, 1]) & (pairs[:, 0] > 0)
         edges = _summed(pairs[keep], count, [self.contacts[keep], self.affinities[keep]])
         sizes = np.bincount(lookup, self.sizes, count).astype(np.int64)
-        return RegionGraph(sizes, edges[0], edges[1], edges[2])
+        joined = RegionGraph(sizes, edges[0], edges[1], edges[2])
+        if not len(self.histograms.filled):
+            return joined
+        rows = np.full(len(pairs), -1)
+        rows[keep] = _rows(pairs[keep], joined.pairs, count)
+        return replace(joined, histograms=self.histograms.joined(rows, len(joined.pairs)))
+
+    def without_histograms(self) -> RegionGraph:
+        """The same with sums alone."""
+        return replace(self, histograms=Histograms())
 
 
 def region_graph(
@@ -48,6 +60,7 @@ def region_graph(
     *,
     highest: int = 0,
     before: Zyx = (0, 0, 0),
+    histograms: bool = False,
 ) -> RegionGraph:
     """The graph of a volume, or of a block of it.
 
@@ -58,6 +71,7 @@ def region_graph(
         highest: N, where the highest id does not occur.
         before: Of a block: how many planes of ``regions_zyx``, 0 or 1 on each axis, belong to the blocks before it. Faces to
             them count, their voxels and the faces between these do not. The affinities are those of the block alone.
+        histograms: Of the affinities of each border, too.
     """
     block = tuple(slice(n, None) for n in before)
     sizes = region_sizes(regions_zyx[block], max(highest, int(regions_zyx.max(initial=0))))
@@ -71,9 +85,14 @@ def region_graph(
             values.append(np.ones(len(one), np.float32))
         else:
             values.append(affinities_kzyx[axis][_from(axis, 1 - before[axis])][border])
-    affinity = np.concatenate(values)
-    edges = _summed(np.concatenate(pairs), len(sizes), [np.ones(len(affinity)), affinity])
-    return RegionGraph(sizes, edges[0], edges[1], edges[2])
+    affinity, faces = np.concatenate(values), np.concatenate(pairs)
+    edges = _summed(faces, len(sizes), [np.ones(len(affinity)), affinity])
+    graph = RegionGraph(sizes, edges[0], edges[1], edges[2])
+    if not histograms:
+        return graph
+    rows = _rows(faces, graph.pairs, len(sizes))
+    found = counted(rows, levels_of(affinity), np.ones(len(rows), np.int64), len(graph.pairs))
+    return replace(graph, histograms=found)
 
 
 def region_sizes(regions_zyx: npt.NDArray[Any], highest: int) -> Index:
@@ -186,3 +205,8 @@ def _summed(pairs: Index, count: int, values: Sequence[npt.NDArray[Any]]) -> tup
     table.sum_duplicates()
     lower = np.repeat(np.arange(count), np.diff(table.indptr))
     return np.stack([lower, table.indices], 1).astype(np.int64, copy=False), table.data.real.copy(), table.data.imag.copy()
+
+
+def _rows(pairs: Index, distinct: Index, count: int) -> Index:
+    """Where each pair stands among the distinct, sorted ones."""
+    return np.searchsorted(distinct[:, 0] * count + distinct[:, 1], pairs[:, 0] * count + pairs[:, 1])

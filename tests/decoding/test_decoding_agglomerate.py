@@ -13,11 +13,12 @@ from pytc_auto.evaluation.scores import score
 
 SNEMI = Path(__file__).parents[2].parent / "shared" / "data" / "fixtures" / "snemi_mini"
 MEAN_AFFINITY = "OneMinus<MeanAffinity<RegionGraphType, ScoreValue>>"
+QUANTILE = "OneMinus<HistogramQuantileAffinity<RegionGraphType, {}, ScoreValue, 256, false>>"
 
 
-def merges(affinities, fragments):
+def merges(affinities, fragments, quantile=0):
     """Of a volume in memory."""
-    return agglomerate.merges(region_graph(fragments, affinities_kzyx=affinities))
+    return agglomerate.merges(region_graph(fragments, affinities_kzyx=affinities, histograms=quantile > 0), quantile)
 
 
 def chain(*affinities):
@@ -58,8 +59,23 @@ def test_a_merged_border_has_the_mean_of_all_its_faces():
     assert groups(order.lookup(0.73)) == [[1, 2, 3]]
 
 
+def test_a_merged_border_has_the_quantile_of_all_its_faces():
+    """3 touches 1 with two faces of .8 and 2 with six of .1 … .6; of the eight the fifth is .5, of the two alone .8."""
+    fragments = np.ones((1, 2, 8), np.uint32)
+    fragments[0, 0, 2:] = 2
+    fragments[0, 1] = 3
+    values = np.zeros((3, *fragments.shape), np.float32)
+    values[2, 0, 0, 2] = 0.95
+    values[1, 0, 1] = 0.8, 0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6
+    order = merges(values, fragments, 0.5)
+    assert groups(order.lookup(0.49)) == [[1, 2], [3]]
+    assert groups(order.lookup(0.51)) == [[1, 2, 3]]
+    assert groups(merges(values, fragments, 0.9).lookup(0.21)) == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("quantile", [0, 0.25, 0.5, 0.85])
 @pytest.mark.parametrize("shape", [(6, 8, 10), (3, 12, 9), (10, 5, 7)])
-def test_one_sweep_is_as_waterz_does_each_threshold(shape):
+def test_one_sweep_is_as_waterz_does_each_threshold(shape, quantile):
     import waterz
 
     rng = np.random.default_rng(sum(shape))
@@ -68,11 +84,13 @@ def test_one_sweep_is_as_waterz_does_each_threshold(shape):
     fragments = np.unique(fragments, return_inverse=True)[1].reshape(shape).astype(np.uint32) + 1
     affinities = rng.random((3, *shape)).astype(np.float32)
     kept = affinities.copy(), fragments.copy()
-    order = merges(affinities, fragments)
+    order = merges(affinities, fragments, quantile)
     seen = set()
-    for threshold in (0.2, 0.35, 0.45, 0.5):
+    scoring = QUANTILE.format(round(100 * quantile)) if quantile else MEAN_AFFINITY
+    # between two levels of the histogram, so that no score is the threshold
+    for threshold in (np.round(np.quantile(order.scores, (0.05, 0.3, 0.6, 0.9)) * 256) / 256).tolist():
         start = fragments.astype(np.uint64)
-        (direct,) = waterz.agglomerate(affinities, [threshold], fragments=start, scoring_function=MEAN_AFFINITY)
+        (direct,) = waterz.agglomerate(affinities, [threshold], fragments=start, scoring_function=scoring)
         found = order.lookup(threshold)[fragments]
         assert score(found, direct, kind="instances")["voi"] == pytest.approx(0, abs=1e-9)
         seen.add(len(np.unique(found)))
@@ -101,19 +119,24 @@ def test_background_takes_no_part_and_affinities_at_the_faces_do_not_count():
     assert nothing.lookup(0.5).tolist() == [0]
 
 
+@pytest.mark.parametrize("quantile", [0, 0.3, 0.5])
 @pytest.mark.parametrize("few", [0, 60, 10**9])
-def test_rounds_and_the_queue_merge_the_same(monkeypatch, few):
+def test_rounds_and_the_queue_merge_the_same(monkeypatch, few, quantile):
     """Whether many borders at once or one after the other, the segments of each threshold are the same."""
     monkeypatch.setattr(agglomerate, "FEW", few)
     monkeypatch.setattr(agglomerate, "FRUITFUL", 0)
     rng = np.random.default_rng(3)
-    shape = (12, 14, 10)
-    fragments = (1 + rng.permutation(12 * 14 * 10) // 6).reshape(shape).astype(np.uint32)
-    graph = region_graph(fragments, affinities_kzyx=rng.random((3, *shape)).astype(np.float32))
-    found, expected = agglomerate.merges(graph), by_hand(graph)
+    shape = (4, 5, 5)
+    fragments = (1 + rng.permutation(100) // 2).reshape(shape).astype(np.uint32)
+    affinities = rng.random((3, *shape)).astype(np.float32)
+    if quantile:  # each of the 235 faces has a level of its own, so that no two borders have the same score
+        inner = np.stack([index > 0 for index in np.indices(shape)])
+        affinities[inner] = (rng.permutation(256)[: inner.sum()] + 0.5) / 256
+    graph = region_graph(fragments, affinities_kzyx=affinities, histograms=True)
+    found, expected = agglomerate.merges(graph, quantile), by_hand(graph, quantile)
     assert len(found.pairs) == len(expected) == fragments.max() - 1
     np.testing.assert_allclose(np.sort(found.scores), np.sort([score for *_, score in expected]))
-    for threshold in (0.3, 0.45, 0.5, 0.55):
+    for threshold in (np.quantile(found.scores, (0.2, 0.4, 0.6, 0.8)) + 1e-5).tolist():
         lookup = np.arange(fragments.max() + 1)
         for a, b, merged in expected:
             if merged < threshold:
@@ -121,19 +144,29 @@ def test_rounds_and_the_queue_merge_the_same(monkeypatch, few):
         assert groups(found.lookup(threshold)) == groups(lookup)
 
 
-def by_hand(graph):
+def by_hand(graph, quantile):
     """Of all borders always the best, found by looking at each of them."""
-    borders = {tuple(p): (c, a) for p, c, a in zip(graph.pairs.tolist(), graph.contacts, graph.affinities, strict=True)}
+    levels = [(graph.histograms.of(border), graph.affinities[border]) for border in range(len(graph.pairs))]
+    borders = {tuple(pair): found for pair, found in zip(graph.pairs.tolist(), levels, strict=True)}
+
+    def score_of(border):
+        counts, total = border[1]
+        if not quantile:
+            return 1 - total / counts.sum()
+        every = np.repeat((np.arange(256) + 0.5) / 256, counts)
+        return 1 - every[int(quantile * len(every) + 1e-9)]
+
     found = []
     while borders:
-        (a, b), (contacts, total) = min(borders.items(), key=lambda border: 1 - border[1][1] / border[1][0])
-        found.append((a, b, 1 - total / contacts))
+        best = min(borders.items(), key=score_of)
+        a, b = best[0]
+        found.append((a, b, score_of(best)))
         joined = {}
-        for pair, (faces, affinity) in borders.items():
+        for pair, (counts, total) in borders.items():
             u, v = sorted(a if end == b else end for end in pair)
             if u != v:
                 before = joined.get((u, v), (0, 0))
-                joined[u, v] = before[0] + faces, before[1] + affinity
+                joined[u, v] = before[0] + counts, before[1] + total
         borders = joined
     return found
 

@@ -101,11 +101,16 @@ def stored_affinities(labels, plan, noise=0.0):
     return to_uint8((logits + noise * smooth(np.random.default_rng(0), labels.shape)).astype(np.float32), plan.heads)
 
 
+PLANTED = [
+    ("agglomerate", {"threshold": 0.6}),
+    ("agglomerate", {"threshold": 0.6, "quantile": 0.5}),
+    ("mutex", {"bias": 0.5}),
+]
 EXTENTS = [((24, 30, 36), (10.0, 10.0, 10.0)), ((10, 40, 32), (40.0, 8.0, 8.0)), ((30, 24, 36), (12.0, 10.0, 9.0))]
 
 
 @pytest.mark.parametrize(("shape", "size"), EXTENTS)
-@pytest.mark.parametrize(("kind", "parameters"), [("agglomerate", {"threshold": 0.6}), ("mutex", {"bias": 0.5})])
+@pytest.mark.parametrize(("kind", "parameters"), PLANTED)
 def test_planted_objects_do_not_depend_on_the_blocks(tmp_path, shape, size, kind, parameters):
     plan, labels = affinity_plan(size), planted(shape)
     stored = stored_affinities(labels, plan, noise=1.0)
