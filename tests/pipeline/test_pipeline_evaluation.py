@@ -171,3 +171,20 @@ def test_wrong_options_are_told(tmp_path, monkeypatch, capsys, options, code, sa
     assert found_code == code
     assert said in " ".join(text.split())
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("shape", "start"), [((6, 30, 40), (0, 0, 0)), ((3, 64, 50), (1, 2, 3)), ((9, 41, 32), (4, 0, 7))])
+def test_an_image_in_place_of_labels_is_told(tmp_path, shape, start):
+    index = [i * n // s for i, n, s in zip(np.indices(shape), (2, 5, 6), shape, strict=True)]
+    labels = (1 + np.ravel_multi_index(index, (2, 5, 6))).astype(np.uint16)
+    image = np.random.default_rng(0).integers(60, 200, shape).astype(np.uint8)
+    right = store(tmp_path / "labels.h5", labels, start=start)
+    gray = store(tmp_path / "image.h5", image, start=start)
+    told = []
+    pytc_auto.evaluate(right, right, say=told.append)
+    assert told == []
+    for files, name in (((right, gray), gray), ((gray, right), gray)):
+        told.clear()
+        pytc_auto.evaluate(*files, say=told.append)
+        (remark,) = told
+        assert remark.startswith(f"{name}:main: only 1% of neighboring voxels have the same value, as in an image.")
