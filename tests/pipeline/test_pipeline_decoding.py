@@ -47,10 +47,8 @@ def test_another_threshold_gives_what_predicting_with_it_gives(tmp_path, model, 
     out = predicted(model, volume, tmp_path / "out")
     before = segmented(out)
     chosen = pytc_auto.decode(out, {"threshold": 0.2, "min_size": 3})
-    assert chosen.parameters == {"threshold": 0.2, "min_size": 3, "foreground_threshold": 0.5}
-    DecoderChoice(kind="agglomerate", parameters={"threshold": 0.2, "min_size": 3, "foreground_threshold": 0.5}).save(
-        model / "decoder.json"
-    )
+    assert chosen.parameters == {"threshold": 0.2, "min_size": 3, "foreground_threshold": 0.5, "quantile": 0}
+    DecoderChoice(kind="agglomerate", parameters=chosen.parameters).save(model / "decoder.json")
     again = predicted(model, volume, tmp_path / "again")
     np.testing.assert_array_equal(segmented(out), segmented(again))
     assert (segmented(out) != before).any()

@@ -27,13 +27,13 @@ def signalled(monkeypatch, number, batch):
 
 
 def test_ctrl_c_saves_and_ends(plan, network, data, watched, tmp_path, monkeypatch):
-    made = plan(sampling=SAMPLING)
+    made, before = plan(sampling=SAMPLING), signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         signalled(patch, signal.SIGINT, 3)
         with pytest.raises(SystemExit, match=r"Stopped by SIGINT at step 2. The same command goes on"):
             fit(made, network(made), data(made), tmp_path, validate=watched([0.1]))
     assert torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize(("batch", "step"), [(0, 1), (3, 2), (4, 4), (8, 5), (9, 5), (17, 9)])
@@ -68,11 +68,11 @@ def test_a_second_ctrl_c_ends_at_once(plan, network, data, tmp_path, monkeypatch
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
 
-    made = plan(sampling=SAMPLING)
+    made, before = plan(sampling=SAMPLING), signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(ConnectomicsModule, "training_step", twice)
     with pytest.raises(KeyboardInterrupt):
         fit(made, network(made), data(made), tmp_path, validate=None)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_slurm_is_asked_to_start_the_job_again(plan, network, data, tmp_path, monkeypatch):
