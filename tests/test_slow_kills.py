@@ -103,7 +103,7 @@ def test_sigterm_to_all_processes_of_a_training_ends_it_with_a_checkpoint(runs):
 def test_no_worker_outlives_a_training_that_is_killed(runs):
     process = started_in_a_group(runs, "orphans")
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate(timeout=60)  # its workers write to the same pipe
     deadline = time.monotonic() + 60
     while processes(process.pid):
         assert time.monotonic() < deadline

@@ -25,9 +25,7 @@ from pytc_auto.geometry import AXES, Box, Zyx, blocks, zyx
 
 CHUNK: Zyx = (64, 64, 64)
 LAYOUT = 3
-"""Files of another layout are made anew. 2: borders within a block are in the block's file.
-
-3: with histograms where borders are scored by a quantile."""
+"""Files of another layout are made anew."""
 
 
 @dataclass(frozen=True)

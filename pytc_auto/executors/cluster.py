@@ -7,7 +7,6 @@ that is lost loses nothing.
 from __future__ import annotations
 
 import logging
-import pickle
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from pytc_auto.errors import OutputError
 from pytc_auto.executors.ledger import BlockLedger
-from pytc_auto.executors.processes import LOST, work
+from pytc_auto.executors.processes import LOST, Sent, work
 from pytc_auto.executors.task import Fault, Outcome, Task
 from pytc_auto.geometry import Box
 
@@ -34,7 +33,7 @@ def outcomes_in_cluster(
     """Do blocks on the workers of a cluster, and mark them; a fault does not stop the others.
 
     Args:
-        task: It is pickled.
+        task: What is done to each block.
         boxes: Of the blocks.
         ledger: Of the blocks; its folder is on a disk that the workers share.
         where: The address of a scheduler, ``local`` or ``slurm``.
@@ -46,13 +45,13 @@ def outcomes_in_cluster(
     with _client(where, environments) as client:
         from distributed import as_completed
 
-        payload, waiting, ended = pickle.dumps(task), deque(boxes), as_completed(loop=client.loop)
+        sent, waiting, ended = Sent(task), deque(boxes), as_completed(loop=client.loop)
         going: dict[str, Box] = {}
         while waiting or going:
             room = AHEAD * max(1, sum(client.nthreads().values()))
             while waiting and len(going) < room:
                 box = waiting.popleft()
-                future = client.submit(_work_alone, payload, ledger, box, pure=False, retries=0)
+                future = client.submit(_work_alone, sent, ledger, box, pure=False, retries=0)
                 going[future.key] = box
                 ended.add(future)
             future = next(ended)
@@ -60,10 +59,10 @@ def outcomes_in_cluster(
             future.release()
 
 
-def _work_alone(payload: bytes, ledger: BlockLedger, box: Box) -> Outcome:
+def _work_alone(sent: Sent, ledger: BlockLedger, box: Box) -> Outcome:
     """A block in a worker, which may have several threads: memory is for one block."""
     with _ONE_AT_A_TIME:
-        (outcome,) = work(payload, ledger, (box,))
+        (outcome,) = work(sent, ledger, (box,))
         return outcome
 
 

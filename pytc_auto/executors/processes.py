@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
+import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +25,19 @@ TOGETHER = 4
 """Blocks that a process is given at once, if their reading, computing and writing can overlap."""
 
 LOST = Fault("its process ended without a word", "The process was killed, for example because memory ran out.\n")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A task on its way to other processes, which know it again by its name.
+
+    Attributes:
+        task: What is done to each block.
+        name: Of this sending.
+    """
+
+    task: Task = field(compare=False)
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Workers:
@@ -41,16 +55,16 @@ class Workers:
         """Do blocks in the processes, and mark them; a fault does not stop the others.
 
         Args:
-            task: It is pickled once, and kept by each process.
+            task: Each process keeps the first copy that it gets.
             boxes: Of the blocks.
             ledger: Of the blocks.
         """
-        waiting, payload = deque(boxes), pickle.dumps(task)
+        waiting, sent = deque(boxes), Sent(task)
         room = (len(self.environments), TOGETHER if isinstance(task, StagedTask) else 1)
         while waiting:
             self._pool, going = self._pool or _pool(self.environments), Going()
             try:
-                yield from _until_broken(self._pool, going, waiting, (payload, ledger), room)
+                yield from _until_broken(self._pool, going, waiting, (sent, ledger), room)
                 if going:
                     self.end()
                 for batch in going.values():
@@ -82,20 +96,19 @@ def outcomes_in_processes(
     workers.end()
 
 
-def work(payload: bytes, ledger: BlockLedger, boxes: Sequence[Box]) -> list[Outcome]:
-    """What a process does with a pickled task."""
-    return list(outcomes_here(_unpickled(payload), boxes, ledger))
+def work(sent: Sent, ledger: BlockLedger, boxes: Sequence[Box]) -> list[Outcome]:
+    """What a process does with a task that was sent to it."""
+    return list(outcomes_here(_kept(sent), boxes, ledger))
 
 
 @lru_cache(maxsize=1)
-def _unpickled(payload: bytes) -> Task:
-    """The task, with the networks that it has loaded. Its bytes come from the process that started this one, from no file."""
-    task: Task = pickle.loads(payload)
-    return task
+def _kept(sent: Sent) -> Task:
+    """The copy of the task that came first, with the networks that it has loaded since."""
+    return sent.task
 
 
 def _until_broken(
-    pool: ProcessPoolExecutor, going: Going, waiting: deque[Box], given: tuple[bytes, BlockLedger], room: tuple[int, int]
+    pool: ProcessPoolExecutor, going: Going, waiting: deque[Box], given: tuple[Sent, BlockLedger], room: tuple[int, int]
 ) -> Iterator[Outcome]:
     """Outcomes until all is done, or a process of the pool was killed: then the blocks that it had are still going.
 

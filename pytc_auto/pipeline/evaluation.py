@@ -14,7 +14,7 @@ from pytc_auto.evaluation.compare import Compared, compare
 from pytc_auto.evaluation.region import Placed, Region, common_region
 from pytc_auto.evaluation.scores import Kind
 from pytc_auto.files import write_whole
-from pytc_auto.geometry import Box, Zyx, ZyxFloat
+from pytc_auto.geometry import Box, Zyx, ZyxFloat, zyx
 from pytc_auto.io.open import locate, open_segmentation
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.placing import placed_in
@@ -31,6 +31,7 @@ OF_INSTANCES = (
 EQUAL_NEIGHBORS = 0.5
 """Of neighbors along x, 0.90 to 1.00 have the same id in the labels of five data sets, 0.02 to 0.04 the same gray value."""
 FEW_VALUES = 20
+SEEN: Zyx = (1, 512, 512)
 BACKGROUND: dict[Kind, str] = {
     "instances": OF_INSTANCES,
     "synapses": f"{OF_INSTANCES}. synapse scores: as ap",
@@ -123,9 +124,9 @@ def _part(segmentation: Volume, box: Box) -> Box:
 
 
 def _doubt(volume: Volume, box: Box, say: Callable[[str], None]) -> None:
-    """Tell where the middle section of a box looks like an image: many values, and neighbors that rarely have the same."""
-    middle = (box.start[0] + box.stop[0]) // 2
-    values = volume.read(Box((middle, *box.start[1:]), (middle + 1, *box.stop[1:])))
+    """Tell where the middle of a box looks like an image: many values, and neighbors that rarely have the same."""
+    shape = zyx([min(n, most) for n, most in zip(box.shape, SEEN, strict=True)])
+    values = volume.read(Box.of_shape(shape, [a + (n - m) // 2 for a, n, m in zip(box.start, box.shape, shape, strict=True)]))
     equal = values[..., 1:] == values[..., :-1]
     if equal.size and equal.mean() < EQUAL_NEIGHBORS and len(np.unique(values)) > FEW_VALUES:
         share = f"only {equal.mean():.0%} of neighboring voxels have the same value, as in an image"

@@ -30,6 +30,15 @@ def chain(*affinities):
     return values, fragments
 
 
+def two_over_one(*affinities):
+    """Fragments 1, of two voxels, and 2, of six, beside each other over 3, with these affinities to it; .95 between 1 and 2."""
+    fragments = np.array([[[1, 1, 2, 2, 2, 2, 2, 2], [3] * 8]], np.uint32)
+    values = np.zeros((3, *fragments.shape), np.float32)
+    values[2, 0, 0, 2] = 0.95
+    values[1, 0, 1] = affinities
+    return values, fragments
+
+
 def groups(lookup):
     """Which fragments are together, as sets."""
     return sorted(sorted(np.flatnonzero(lookup == s).tolist()) for s in np.unique(lookup[1:]))
@@ -48,29 +57,18 @@ def test_neighbors_merge_while_1_minus_their_affinity_is_under_the_threshold():
 
 def test_a_merged_border_has_the_mean_of_all_its_faces():
     """3 touches 1 with two faces of .8 and 2 with six of .1; once 1 and 2 are one, the mean of the eight is .275."""
-    fragments = np.ones((1, 2, 8), np.uint32)
-    fragments[0, 0, 2:] = 2
-    fragments[0, 1] = 3
-    values = np.zeros((3, *fragments.shape), np.float32)
-    values[2, 0, 0, 2] = 0.95
-    values[1, 0, 1, :2], values[1, 0, 1, 2:] = 0.8, 0.1
-    order = merges(values, fragments)
+    order = merges(*two_over_one(0.8, 0.8, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
     assert groups(order.lookup(0.7)) == [[1, 2], [3]]
     assert groups(order.lookup(0.73)) == [[1, 2, 3]]
 
 
 def test_a_merged_border_has_the_quantile_of_all_its_faces():
     """3 touches 1 with two faces of .8 and 2 with six of .1 … .6; of the eight the fifth is .5, of the two alone .8."""
-    fragments = np.ones((1, 2, 8), np.uint32)
-    fragments[0, 0, 2:] = 2
-    fragments[0, 1] = 3
-    values = np.zeros((3, *fragments.shape), np.float32)
-    values[2, 0, 0, 2] = 0.95
-    values[1, 0, 1] = 0.8, 0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6
-    order = merges(values, fragments, 0.5)
+    given = two_over_one(0.8, 0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    order = merges(*given, 0.5)
     assert groups(order.lookup(0.49)) == [[1, 2], [3]]
     assert groups(order.lookup(0.51)) == [[1, 2, 3]]
-    assert groups(merges(values, fragments, 0.9).lookup(0.21)) == [[1, 2, 3]]
+    assert groups(merges(*given, 0.9).lookup(0.21)) == [[1, 2, 3]]
 
 
 @pytest.mark.parametrize("quantile", [0, 0.25, 0.5, 0.85])
