@@ -17,9 +17,10 @@ def append(row: str, *, section: str, header: str) -> None:
     if section not in text:
         text = text.rstrip("\n") + "\n\n" + section + header
     before, after = text.split(section, 1)
-    table, _, rest = after.partition("\n\n")
-    below = rest.lstrip("\n")
-    RESULTS.write_text(before + section + table.rstrip("\n") + "\n" + row + (f"\n{below}" if below else ""))
+    lines = after.splitlines(keepends=True)
+    end = next((n for n, line in enumerate(lines) if line.startswith("## ")), len(lines))
+    last = max(n for n, line in enumerate(lines[:end]) if line.startswith("|"))
+    RESULTS.write_text(before + section + "".join([*lines[: last + 1], row, *lines[last + 1 :]]))
     print(row, end="")
 
 
