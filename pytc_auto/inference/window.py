@@ -178,8 +178,7 @@ class Predictor:
 
     def _forward(self, patch_nczyx: torch.Tensor) -> torch.Tensor:
         """The members' mean logits, float32."""
-        in_16_bits_on_cpu = torch.device(self.device).type == "cpu" and self.precision != "fp32"
-        patch_nczyx = _channels_last(patch_nczyx) if in_16_bits_on_cpu else patch_nczyx.contiguous()
+        patch_nczyx = patch_nczyx.contiguous()
         predicted = self.plan.channels
         logits = self.networks[0](patch_nczyx)[:, :predicted].float()
         for network in self.networks[1:]:
@@ -196,16 +195,6 @@ def _normalized(gray_zyx: torch.Tensor, intensity: Intensity) -> torch.Tensor:
     """``data.intensity.normalize``, on the device, for one patch."""
     subtract, divide = intensity.scale
     return gray_zyx.to(torch.float32, copy=True).clamp_(*intensity.clip).sub_(subtract).mul_(1 / divide)
-
-
-def _channels_last(patch_nczyx: torch.Tensor) -> torch.Tensor:
-    """A one-channel patch whose strides say that channels are last, the layout in which a CPU convolves fastest in 16 bits.
-
-    torch takes a layout from the strides, and with a single channel they fit both layouts, so the wanted ones are set. In
-    float32 it is the weights that say so, see ``models.convolution.laid_out``.
-    """
-    z, y, x = patch_nczyx.shape[2:]
-    return patch_nczyx.contiguous().as_strided(patch_nczyx.shape, (z * y * x, 1, y * x, x, 1))
 
 
 @contextmanager

@@ -1,12 +1,12 @@
-"""Convolutions of float32 on a CPU: by the faster kernels, in the faster layout.
+"""Convolutions on a CPU: by the faster kernels, in the faster layout.
 
-torch hands a convolution to oneDNN, except one of a single small sample (channels × Z × Y at most 20,480), which an older routine
-takes that is up to three times slower: the stem and the coarse stages of any network whose patches come one by one. Where no
-gradients are wanted, oneDNN is called by its name and gives the same numbers; in training the backward pass would choose again.
-In bf16 all goes to oneDNN as it is.
+torch hands a convolution to oneDNN, except one in float32 of a single small sample (channels × Z × Y at most 20,480), which an
+older routine takes that is up to three times slower: the stem and the coarse stages of any network whose patches come one by one.
+Where no gradients are wanted, oneDNN is called by its name and gives the same numbers; in training the backward pass would choose
+again. In bf16 all goes to oneDNN as it is.
 
-Where channels are last, oneDNN's convolutions of float32 are faster, the gradients of weights most of all; depthwise ones are
-slower. Layouts are handed on from layer to layer by the weights. Timings are in docs/log.md.
+Where channels are last, oneDNN's convolutions are faster, the gradients of weights most of all; depthwise ones of float32 are
+slower. Layouts are handed on from layer to layer by the weights, in bf16 from the patch on. Timings are in docs/log.md.
 """
 
 from __future__ import annotations
@@ -22,10 +22,19 @@ SMALL = 20_480
 
 
 class Convolution(nn.Conv3d):
-    """torch's convolution, whose small samples are oneDNN's as well where they are only predicted."""
+    """torch's convolution, whose small samples are oneDNN's as well where they are only predicted.
+
+    Attributes:
+        begins_channels_last: A single channel is taken as one that comes last. torch reads a layout from strides, and those of
+            one channel fit both.
+    """
+
+    begins_channels_last = False
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(1 to N, inputs, Z, Y, X) to (N, outputs, Z', Y', X')."""
+        if self.begins_channels_last:
+            features = _one_channel_last(features)
         stride, padding, dilation = self.stride, self.padding, self.dilation
         if isinstance(padding, str) or torch.is_grad_enabled() or not self._is_kept_from_onednn(features):
             return super().forward(features)
@@ -64,9 +73,19 @@ def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module
         precision: In which it is wanted; what the device computes in decides.
         device: As torch names it.
     """
-    dense = all(module.groups == 1 for module in network.modules() if isinstance(module, nn.Conv3d))
-    if dense and torch.device(device).type == "cpu" and computed_in(precision, device) == "fp32":
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv3d)]
+    half = computed_in(precision, device) != "fp32"
+    if torch.device(device).type == "cpu" and (half or all(module.groups == 1 for module in convolutions)):
         for weight in network.parameters():
             if weight.ndim == 5:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+        for module in convolutions:
+            if isinstance(module, Convolution) and module.in_channels == 1:
+                module.begins_channels_last = half
     return network
+
+
+def _one_channel_last(features: torch.Tensor) -> torch.Tensor:
+    """The same voxels of one channel, by their strides with channels last."""
+    z, y, x = features.shape[2:]
+    return features.contiguous().as_strided(features.shape, (z * y * x, 1, y * x, x, 1))

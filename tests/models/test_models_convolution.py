@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pytc_auto.models import convolution
 from pytc_auto.models.build import build_network
 from pytc_auto.models.convolution import SMALL, Convolution, laid_out, with_own_convolutions
 
@@ -65,11 +66,11 @@ def test_equals_torch_s_forward_and_backward(pair, name, layout):
     with torch.no_grad():
         torch.testing.assert_close(own(features), plain(features), rtol=1e-4, atol=1e-5)
     found = []
-    for convolution in (plain, own):
+    for layer in (plain, own):
         given = features.clone().requires_grad_()
-        made = convolution(given)
+        made = layer(given)
         made.square().sum().backward()
-        found.append([made.detach(), given.grad, *(p.grad for p in convolution.parameters())])
+        found.append([made.detach(), given.grad, *(p.grad for p in layer.parameters())])
     assert len(found[0]) == 4 - (name == "no bias")
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
 
@@ -128,9 +129,23 @@ def test_kernels_of_one_voxel_stay_as_their_gradients_come():
     assert {p.grad.stride() == p.stride() for p in network.parameters()} == {True}
 
 
-def test_in_bf16_weights_stay(monkeypatch):
-    from pytc_auto.models import convolution
-
+@pytest.fixture
+def has_bf16(monkeypatch):
     monkeypatch.setattr(convolution, "computed_in", lambda precision, _: precision)
-    network = laid_out(nn.Conv3d(2, 4, 3), "bf16", "cpu")
-    assert network.weight.is_contiguous()
+
+
+@pytest.mark.usefixtures("has_bf16")
+@pytest.mark.parametrize("groups", [1, 2])
+def test_in_bf16_channels_are_last_from_the_patch_on(groups):
+    network = nn.Sequential(nn.Conv3d(1, 4, 3), nn.Conv3d(4, 6, 3, groups=groups))
+    laid_out(with_own_convolutions(network), "bf16", "cpu")
+    assert network[1].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network[0](torch.randn(1, 1, 5, 6, 7)).stride()[1] == 1
+
+
+@pytest.mark.usefixtures("has_bf16")
+def test_a_channel_that_comes_last_is_the_same_channel():
+    network, patch = with_own_convolutions(nn.Sequential(nn.Conv3d(1, 4, 3), nn.Conv3d(4, 2, 3))), torch.randn(2, 1, 7, 6, 8)
+    before = network(patch)
+    torch.testing.assert_close(laid_out(network, "bf16", "cpu")(patch), before, rtol=1e-4, atol=1e-5)

@@ -24,3 +24,17 @@ def test_elsewhere_torch_s_own_is_used(monkeypatch):
     norm(torch.zeros(1, 2, 2, 2, 2, device="meta"))
     norm(torch.zeros(1, 2, 2, 2, 2))
     assert [f.device.type for f in called] == ["meta"]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_a_sample_of_16_bits_learns_as_in_32(layout):
+    torch.manual_seed(0)
+    norm, features = InstanceNorm(3), torch.randn(1, 3, 4, 5, 6).bfloat16().to(memory_format=layout)
+    wanted, found = features.float().requires_grad_(), features.clone().requires_grad_()
+    slope = torch.randn(features.shape).bfloat16()
+    norm(wanted).mul(slope.float()).sum().backward()
+    weight = norm.weight.grad.clone()
+    norm.zero_grad()
+    norm(found).mul(slope).sum().backward()
+    torch.testing.assert_close(found.grad.float(), wanted.grad, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(norm.weight.grad, weight, rtol=0.02, atol=0.05)
