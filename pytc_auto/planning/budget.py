@@ -24,6 +24,9 @@ WANTED_STEPS = {"cpu": 4000, "cuda": 20000}
 UNLIMITED_STEPS = 50000
 UNLIMITED_VALIDATIONS = 20
 LEAST_WIDTH = 8
+LANES = MappingProxyType({"fp32": 8, "bf16": 16, "fp16": 8})
+"""Channels that a CPU computes at once; between its multiples a narrower network takes as long (measured, docs/log.md)."""
+CUDA_LANES = 4
 MEMORY_SHARE, PROBED_SHARE = 0.7, 0.9
 """Of the memory that a step may take, by the estimate alone and by a probe."""
 STARTUP_SECONDS = 30.0
@@ -175,7 +178,8 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
     given = budget.by_hand.get("sampling", "steps")
     wanted, enough, least = (given or n for n in (WANTED_STEPS[budget.machine.device], ENOUGH_STEPS, LEAST_STEPS))
     limit, last, made = "nothing", None, list(options(width))
-    while width >= LEAST_WIDTH:
+    lanes = CUDA_LANES if budget.machine.device == "cuda" else LANES[budget.machine.precision]
+    while width >= max(LEAST_WIDTH, lanes):
         for candidate in made:
             batch = budget.batch(candidate)
             if batch is None:
@@ -187,7 +191,7 @@ def choose(options: Callable[[int], Iterable[Candidate]], width: int, budget: Bu
             limit = "time"
         if last is not None and last.suffices(enough):
             return last, limit
-        width = width * 3 // 4 // 4 * 4
+        width = width * 3 // 4 // lanes * lanes
         made = list(options(width))[-1:]
     if last is not None and last.suffices(least):
         return last, limit

@@ -46,15 +46,22 @@ def test_half_an_hour_on_a_cpu_fits_enough_steps_with_a_patch_of_600_nm_or_more(
 
 
 def test_less_time_takes_the_patch_first_and_the_width_then():
-    rich, poor, poorest = (make_plan(fingerprint(), CPU.replace(seconds=s)) for s in (36000, 1800, 500))
+    machine = CPU.replace(precision="fp32")
+    rich, poor, poorest = (make_plan(fingerprint(), machine.replace(seconds=s)) for s in (36000, 1800, 500))
     assert rich.patch > poor.patch
     assert poor.network.features[0] == 16
     assert poorest.patch == poor.patch
-    assert poorest.network.features[0] < 16
+    assert poorest.network.features[0] == 8
+
+
+def test_where_a_narrower_network_takes_as_long_it_is_not_taken():
+    in_bf16, in_fp32 = (make_plan(fingerprint(), CPU.replace(seconds=500, precision=p)) for p in ("bf16", "fp32"))
+    assert (in_bf16.network.features[0], in_fp32.network.features[0]) == (16, 8)
+    assert in_bf16.patch == in_fp32.patch
 
 
 def test_a_slow_machine_gets_fewer_steps_of_the_narrowest_network_rather_than_no_plan():
-    slow = CPU.replace(seconds_per_step=10 * CPU.seconds_per_step)
+    slow = CPU.replace(seconds_per_step=10 * CPU.seconds_per_step, precision="fp32")
     enough, few = (make_plan(fingerprint(), slow.replace(seconds=s)) for s in (7200, 1200))
     assert enough.sampling.steps + enough.sampling.refit_steps >= 1500 > few.sampling.steps + few.sampling.refit_steps >= 300
     assert few.network.features[0] == 8

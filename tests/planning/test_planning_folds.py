@@ -42,7 +42,7 @@ def test_a_slab_of_a_volume_that_holds_nearly_all_labels_is_held_out(shapes):
 
 
 def test_the_other_volumes_are_learned_from_whole():
-    plan = make_plan(of_shapes(TINY, LARGE), CPU)
+    plan = make_plan(of_shapes(TINY, LARGE), CPU.replace(seconds=3600))
     wholes = [Region(n, Box.of_shape(s), Box.of_shape(s)) for n, s in enumerate((TINY, LARGE))]
     division = divide(plan.folds, wholes, 0)
     assert division.training[0] == wholes[0]

@@ -72,16 +72,16 @@ def test_a_plan_is_always_valid(facts, preset):
 
 
 @SETTINGS
-@given(facts=data_sets(), seconds=st.floats(60, 1e6), speed=st.floats(0.01, 10))
-def test_a_cpu_gets_its_steps_inside_the_time_or_is_refused(facts, seconds, speed):
-    machine = CPU.replace(seconds=seconds, seconds_per_step=speed)
+@given(facts=data_sets(), seconds=st.floats(60, 1e6), speed=st.floats(0.01, 10), precision=st.sampled_from(["fp32", "bf16"]))
+def test_a_cpu_gets_its_steps_inside_the_time_or_is_refused(facts, seconds, speed, precision):
+    machine = CPU.replace(seconds=seconds, seconds_per_step=speed, precision=precision)
     try:
         plan = make_plan(facts, machine)
     except BudgetError:
         return
     steps = plan.sampling.steps + plan.sampling.refit_steps
     numbers = plan.why["sampling"].numbers
-    assert steps >= 1500 or (steps >= 300 and plan.network.features[0] == 8)
+    assert steps >= 1500 or (steps >= 300 and plan.network.features[0] == {"fp32": 8, "bf16": 16}[precision])
     assert steps * numbers["seconds_per_step"] * 0.99 < 0.9 * seconds
     assert plan.sampling.batch == 1
 
