@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytc_auto.fingerprint.pictures import Grays, Picture, gray_picture
+from pytc_auto.fingerprint.pictures import Grays, Picture, gray_pictures
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.io.volume import Volume
 
@@ -122,9 +122,10 @@ def _likeness(
         borders = picture.borders - picture.borders.mean()
         spectrum = np.conj(fft.rfft2(borders))
         border_squares += float(np.square(borders).sum())
-        for i, step in enumerate(range(-across, across + 1)):
-            section = min(max(picture.section + step, 0), image.shape[axis] - 1)
-            shown = _clipped(feature(gray_picture(image, picture.window, axis, section), plane_nm))
+        steps = range(-across, across + 1)
+        sections = [min(max(picture.section + step, 0), image.shape[axis] - 1) for step in steps]
+        for i, gray in enumerate(gray_pictures(image, picture.window, axis, sections)):
+            shown = _clipped(feature(gray, plane_nm))
             surface = fft.irfft2(spectrum * fft.rfft2(shown), s=shown.shape)
             found[i] += np.roll(surface, reach, axis=(0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
             squares[i] += float(np.square(shown).sum())

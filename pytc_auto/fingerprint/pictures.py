@@ -61,11 +61,16 @@ def pictures_of(labels: Volume, start: Zyx, unlabeled: Unlabeled, *, margin: int
     return found
 
 
-def gray_picture(image: Volume, window: Box, axis: int, section: int) -> Grays:
-    """A window of another section of the image, (A, B); what is not finite is the mean."""
-    step = [0, 0, 0]
-    step[axis] = section - window.start[axis]
-    return gray_of(np.take(image.read(window.shift(step)), 0, axis))
+def gray_pictures(image: Volume, window: Box, axis: int, sections: Sequence[int]) -> list[Grays]:
+    """A window of other sections of the image, (A, B) each; what is not finite is the mean.
+
+    Neighbors share chunks, so they are read together.
+    """
+    first, last = min(sections), max(sections)
+    start, stop = list(window.start), list(window.stop)
+    start[axis], stop[axis] = first, last + 1
+    block = image.read(Box(zyx(start), zyx(stop)))
+    return [gray_of(np.take(block, section - first, axis)) for section in sections]
 
 
 def gray_of(section: Array) -> Grays:

@@ -17,6 +17,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pytc_auto.errors import PlanError
 from pytc_auto.files import write_whole
 
+try:
+    from yaml import CSafeDumper as SafeDumper
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML built without libyaml does the same, ten times slower
+    from yaml import SafeDumper, SafeLoader  # type: ignore[assignment]
+
 
 class Part(BaseModel):
     """A frozen record. Unknown fields are refused."""
@@ -109,7 +115,7 @@ def _valid(model: type[Part], raw: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """YAML's safe loader that reads 1e-3 as a number (YAML 1.1 wants 1.0e-3) and refuses a key given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -126,7 +132,7 @@ _FLOAT = r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(_FLOAT), list("-+0123456789."))
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(SafeDumper):
     """Short lists and records of plain values stay on one line."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:  # noqa: ARG002

@@ -21,27 +21,34 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SIZE = (12.0, 10.0, 8.0)
 
 
-@pytest.fixture
-def pyramid(tmp_path, block):
+@pytest.fixture(scope="module")
+def pyramid(tmp_path_factory, block):
     """Tissue as zarr, its labels as OME-Zarr with coarser levels; their coarsest has a quarter of the voxels or fewer."""
-    labels = np.tile(block.neurons_zyx, (2, 3, 2)).astype(np.uint32)
-    image = np.tile(block.image_zyx, (2, 3, 2))
+    folder = tmp_path_factory.mktemp("pyramid")
+    labels = np.tile(block.neurons_zyx, (1, 2, 2)).astype(np.uint32)
+    image = np.tile(block.image_zyx, (1, 2, 2))
     assert max(labels.shape) > 256, "else the pyramid has one level"
     stored = create_labels(
-        tmp_path / "a.zarr", "cells", shape=labels.shape, chunks=(16, 32, 32), dtype="u4", voxel_size_nm=SIZE, attributes={}
+        folder / "a.zarr", "cells", shape=labels.shape, chunks=(16, 32, 32), dtype="u4", voxel_size_nm=SIZE, attributes={}
     )
     stored[:] = labels
-    add_pyramid(tmp_path / "a.zarr" / "labels" / "cells", kind="labels")
-    zarr.create_array(str(tmp_path / "image.zarr"), shape=image.shape, chunks=(16, 32, 32), dtype="u1")[:] = image
+    add_pyramid(folder / "a.zarr" / "labels" / "cells", kind="labels")
+    zarr.create_array(str(folder / "image.zarr"), shape=image.shape, chunks=(16, 32, 32), dtype="u1")[:] = image
     entry = VolumeEntry(
         name="a",
-        image=str(tmp_path / "image.zarr"),
-        labels=str(tmp_path / "a.zarr" / "labels" / "cells"),
+        image=str(folder / "image.zarr"),
+        labels=str(folder / "a.zarr" / "labels" / "cells"),
         voxel_size_nm=SIZE,
         axes="zyx",
         unlabeled_sections=[],
     )
-    return Dataset(root=str(tmp_path), task=None, unlabeled=[], class_names={}, volumes=[entry])
+    return Dataset(root=str(folder), task=None, unlabeled=[], class_names={}, volumes=[entry])
+
+
+@pytest.fixture(scope="module")
+def whole(pyramid):
+    """What is measured without bounds."""
+    return measure(pyramid).fingerprint
 
 
 def _bound(monkeypatch, voxels, census):
@@ -52,8 +59,7 @@ def _bound(monkeypatch, voxels, census):
     monkeypatch.setattr(sampling, "CENSUS_VOXELS", census)
 
 
-def test_ids_and_components_are_counted_on_a_coarser_level(pyramid, monkeypatch):
-    whole = measure(pyramid).fingerprint
+def test_ids_and_components_are_counted_on_a_coarser_level(pyramid, whole, monkeypatch):
     assert whole.labels.counted_from == "voxels"
     voxels = math.prod(whole.volumes[0].shape)
     _bound(monkeypatch, voxels // 4, voxels // 4)
@@ -69,8 +75,7 @@ def test_ids_and_components_are_counted_on_a_coarser_level(pyramid, monkeypatch)
     assert remarks(measured)[-1].startswith("The volumes are large: ")
 
 
-def test_without_a_small_level_what_was_met_is_counted(pyramid, monkeypatch):
-    whole = measure(pyramid).fingerprint
+def test_without_a_small_level_what_was_met_is_counted(pyramid, whole, monkeypatch):
     voxels = math.prod(whole.volumes[0].shape)
     _bound(monkeypatch, voxels // 4, 10)
     labels = measure(pyramid).fingerprint.labels
@@ -79,8 +84,7 @@ def test_without_a_small_level_what_was_met_is_counted(pyramid, monkeypatch):
     assert labels.ids <= whole.labels.ids
 
 
-def test_everything_is_read_if_that_is_wanted(pyramid, monkeypatch):
-    whole = measure(pyramid).fingerprint
+def test_everything_is_read_if_that_is_wanted(pyramid, whole, monkeypatch):
     _bound(monkeypatch, math.prod(whole.volumes[0].shape) // 4, 10)
     full = measure(pyramid, full=True).fingerprint
     assert full.sampled_fraction == full.intensity.sampled_fraction == full.labels.sampled_fraction == 1
