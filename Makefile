@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test pytest test-slow lint gallery install clean
+.PHONY: demo test pytest coverage test-slow lint gallery install clean
 
 demo: install
 	rm -rf demo
@@ -17,9 +18,13 @@ test: install
 	$(MAKE) -j 2 lint pytest
 
 # A process for each core, each test file in one of them; a thread each, as they would wait for one another.
-pytest: export OMP_NUM_THREADS := 1
+pytest coverage: export OMP_NUM_THREADS := 1
 pytest: install
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest $(WORKERS)
+
+# Tracing lines nearly doubles the time of the tests, so it is not part of them; below 85 % it fails.
+coverage: install
+	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

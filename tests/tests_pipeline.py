@@ -47,9 +47,10 @@ def quick(monkeypatch):
     monkeypatch.setattr(planning, "_plan_for_this_machine", small)
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Pictures are written, but stay blank: drawing takes half of the time of so short a training."""
+@pytest.fixture(autouse=True)
+def undrawn(request, monkeypatch):
+    """Pictures are written, but stay blank but for tests marked so: drawing takes half of the time of so short a training."""
     from matplotlib.figure import Figure
 
-    monkeypatch.setattr(Figure, "draw", lambda *_: None)
+    if request.node.get_closest_marker("drawn") is None:
+        monkeypatch.setattr(Figure, "draw", lambda *_: None)

@@ -46,6 +46,7 @@ def test_every_effect_has_a_row_of_the_same_section(data, tmp_path, monkeypatch)
     assert on == {"affine", "intensity", "blur", "noise"}
 
 
+@pytest.mark.drawn
 def test_the_sheet_of_data_and_of_its_run_is_a_picture(data, tmp_path):
     pytc_auto.plan(data, runs=tmp_path / "runs")
     for what, name in ((str(data), "data.png"), ("blobs", "run.png")):

@@ -15,8 +15,6 @@ from pytc_auto.schema.model import StartedFrom
 from pytc_auto.schema.plan import Plan
 from pytc_auto.training.flags import Flags
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 
 def planned(folder, name, *overrides, **sampling):
     """A run of so few steps at so low a rate that its weights stay what they start as, nearly."""

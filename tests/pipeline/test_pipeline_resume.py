@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,17 +15,26 @@ from pytc_auto.schema.plan import Plan
 from pytc_auto.training.module import ConnectomicsModule
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the runs are made, once."""
+    return tmp_path_factory.mktemp("resume")
+
+
 @pytest.fixture
-def runs(tmp_path):
-    """Two runs of the same plan, of five steps and a refit of five, whose loss has a learned weight."""
-    write(tmp_path / "train", "tissue", (26, 36, 48), 1)
+def runs(folder, quick, tmp_path):
+    """Two runs of the same plan, of five steps and a refit of five, whose loss has a learned weight; the first is trained."""
+    if not (folder / "whole" / "model").exists():
+        write(folder / "train", "tissue", (26, 36, 48), 1)
+        for name in ("whole", "cut"):
+            pytc_auto.plan(folder / "train", name=name, runs=folder)
+            plan = Plan.load(folder / name / "plan.yaml")
+            sampling = plan.sampling.replace(steps=5, validate_every=2, refit_steps=5)
+            optimizer = plan.optimizer.replace(weighting="uncertainty")
+            plan.replace(sampling=sampling, optimizer=optimizer).save(folder / name / "plan.yaml")
+        pytc_auto.train("whole", runs=folder)
     for name in ("whole", "cut"):
-        pytc_auto.plan(tmp_path / "train", name=name, runs=tmp_path)
-        plan = Plan.load(tmp_path / name / "plan.yaml")
-        sampling = plan.sampling.replace(steps=5, validate_every=2, refit_steps=5)
-        optimizer = plan.optimizer.replace(weighting="uncertainty")
-        plan.replace(sampling=sampling, optimizer=optimizer).save(tmp_path / name / "plan.yaml")
-    pytc_auto.train("whole", runs=tmp_path)
+        shutil.copytree(folder / name, tmp_path / name)
     return tmp_path
 
 

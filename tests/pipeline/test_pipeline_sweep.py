@@ -100,6 +100,7 @@ def test_a_run_that_fails_stands_in_the_table_and_the_others_go_on(data, tmp_pat
     assert header.index("voi") < header.index("adapted rand")
 
 
+@pytest.mark.slow
 def test_jobs_train_wait_and_tell_how_they_ended(data, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "CLUSTER", "local")
     monkeypatch.setattr(jobs, "POLL_SECONDS", 0.2)

@@ -20,8 +20,6 @@ from pytc_auto.pipeline.v1_model import weights_to_model
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import Plan
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 PATCH = (9, 17, 25)
 IN_PLANE = {"kind": "affinities", "offsets": [[-1, 0, 0], [0, -1, 0], [0, 0, -1]], "loss": "balanced_bce", "weight": 1.0}
 DECODER = DecoderChoice(kind="agglomerate", parameters={"threshold": 0.9, "foreground_threshold": 0.5})

@@ -141,7 +141,6 @@ def test_training_resumes_and_a_trained_fold_is_not_trained_again(neurons, model
     assert done.scores[0]["voi"] == json.loads((model / "scores.json").read_text())["folds"]["0"]["voi"]
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_all_folds_are_exported(tmp_path, neurons):
     pytc_auto.plan(neurons / "train", name="all", runs=tmp_path)
     plan = Plan.load(tmp_path / "all/plan.yaml")
@@ -153,7 +152,6 @@ def test_all_folds_are_exported(tmp_path, neurons):
     assert not (tmp_path / "all/folds/0/refitted.safetensors").exists()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_early_stop_leaves_a_model(tmp_path, neurons):
     pytc_auto.plan(neurons / "train", name="early", runs=tmp_path)
     plan = Plan.load(tmp_path / "early/plan.yaml")
@@ -163,7 +161,6 @@ def test_early_stop_leaves_a_model(tmp_path, neurons):
     assert (done.run.model / "fold_0.safetensors").is_file()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_classes_keep_their_raw_values(tmp_path):
     write(tmp_path / "train", "tissue", (20, 32, 48), 3, kind="classes")
     pytc_auto.plan(tmp_path / "train", name="c", runs=tmp_path / "runs", task="classes")
@@ -183,7 +180,6 @@ def test_a_name_that_is_no_run_lists_the_runs(model, tmp_path):
         pytc_auto.train("n", runs=model.parent.parent, fold=7)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_folder_of_the_runs_name_does_not_hide_the_run(neurons, tmp_path, monkeypatch):
     pytc_auto.plan(neurons / "train", name="demo", runs=tmp_path / "runs")
     (tmp_path / "demo").mkdir()
@@ -193,7 +189,6 @@ def test_a_folder_of_the_runs_name_does_not_hide_the_run(neurons, tmp_path, monk
     assert find_run("runs/demo", Path("elsewhere")).name == "demo"
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_several_runs_of_one_data_folder_are_listed(tmp_path, neurons):
     for name in ("one", "two"):
         pytc_auto.plan(neurons / "train", name=name, runs=tmp_path)
@@ -219,6 +214,7 @@ def run_cli(monkeypatch, capsys, *arguments):
     return stop.value.code, captured.out + captured.err
 
 
+@pytest.mark.drawn
 def test_the_command_line_prints_plans_scores_and_errors(monkeypatch, capsys, neurons, model, tmp_path):
     planning = ("plan", neurons / "train", "sampling.seed=3", "--name", "cli", "--runs", tmp_path, "--max-time", "30m")
     code, text = run_cli(monkeypatch, capsys, *planning)
@@ -251,7 +247,6 @@ def test_the_command_line_prints_plans_scores_and_errors(monkeypatch, capsys, ne
     assert run_cli(monkeypatch, capsys, "train", "cli", "--fold", "x")[0] == 2
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("kind", ["resenc", "mednext", "segresnet"])
 def test_every_kind_of_network_goes_the_whole_way(neurons, tmp_path, quick, kind):
     planned = pytc_auto.plan(neurons / "train", [f"network.kind={kind}"], name=kind, runs=tmp_path)
@@ -262,7 +257,6 @@ def test_every_kind_of_network_goes_the_whole_way(neurons, tmp_path, quick, kind
     assert open_segmentation(out).shape == (24, 28, 36)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_deeply_supervised_network_goes_the_whole_way_and_keeps_its_coarse_heads(neurons, tmp_path, quick):
     strides = "network.strides=[[1,1,1],[2,2,2],[2,2,2]]"
     pytc_auto.plan(
@@ -277,7 +271,6 @@ def test_a_deeply_supervised_network_goes_the_whole_way_and_keeps_its_coarse_hea
     assert open_segmentation(out).shape == (24, 28, 36)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_what_is_learned_beside_the_heads_is_not_predicted(neurons, tmp_path, quick):
     shape = "auxiliary=[{kind:lsd,sigma_nm:60,loss:mse,weight:0.5}]"
     plan = pytc_auto.plan(neurons / "train", [shape], name="lsd", runs=tmp_path).plan
@@ -293,7 +286,6 @@ DISTANCES = "{kind:signed_distance,scale_nm:60.0,loss:smooth_l1,weight:1.0},{kin
 SKELETON = "{kind:skeleton_distance,scale_nm:20.0,loss:mse,weight:1.0}"
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("name", "heads", "kind"),
     [
