@@ -26,7 +26,10 @@ def decode(
     from pytc_auto.pipeline.decoding import decode as run
     from pytc_auto.pipeline.workers import make_executor
 
+    given = dict(parameters or [])
+    if len(given) < len(parameters or []):
+        raise typer.BadParameter("a parameter is given twice. Give each once.", param_hint="--set")
     with bars() as shown:
-        chosen = run(out, dict(parameters or []), kind=kind, executor=make_executor(workers), progress=shown)
+        chosen = run(out, given, kind=kind, executor=make_executor(workers), progress=shown)
     told = ", ".join(f"{name} {value:g}" for name, value in chosen.parameters.items())
     screen().print(f"Decoded by {chosen.kind}: {told}\nSegmentation: {out / 'labels' / 'segmentation'}", soft_wrap=True)

@@ -56,6 +56,7 @@ def demo(
         raise OutputError(f"{out}: exists already. Choose another --out, or delete it.")
     say("Growing synthetic tissue")
     with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
         write_phantom(out / "data" / "train", "tissue", TRAIN_SHAPE, seed=1)
         write_phantom(out / "data" / "test", "unseen", TEST_SHAPE, seed=2)
     planned = _planned(out, seconds, say, progress)

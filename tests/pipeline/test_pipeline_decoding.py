@@ -162,11 +162,12 @@ def test_from_the_command_line(tmp_path, model, volume, monkeypatch, capsys):
         main()
     assert ended.value.code == 0
     assert "threshold 0.3" in capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["pytc", "decode", str(out), "--set", "threshold"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    assert "NAME=VALUE" in capsys.readouterr().err
+    for given, told in ((["threshold"], "NAME=VALUE"), (["threshold=0.3", "threshold=0.5"], "given twice")):
+        monkeypatch.setattr("sys.argv", ["pytc", "decode", str(out), *(part for text in given for part in ("--set", text))])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        assert told in capsys.readouterr().err
 
 
 def test_what_is_gone_is_made_again_from_kept_predictions(tmp_path, model, volume):
