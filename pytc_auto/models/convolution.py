@@ -34,7 +34,7 @@ class Convolution(nn.Conv3d):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(1 to N, inputs, Z, Y, X) to (N, outputs, Z', Y', X')."""
         if self.begins_channels_last:
-            features = _one_channel_last(features)
+            features = _channels_last(features)
         stride, padding, dilation = self.stride, self.padding, self.dilation
         if isinstance(padding, str) or torch.is_grad_enabled() or not self._is_kept_from_onednn(features):
             return super().forward(features)
@@ -66,7 +66,8 @@ def with_own_convolutions(network: nn.Module) -> nn.Module:
 def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module:
     """The network, its weights changed in place to the layout in which it is fastest there.
 
-    Kernels of one voxel are the same in both layouts and keep their strides, or else DDP would warn of their gradients'.
+    Kernels of one voxel or one channel are the same in both layouts. Their strides are those that their gradients come with, or
+    else DDP would warn: as they were in float32, with channels last in 16 bits.
 
     Args:
         network: On the device.
@@ -76,16 +77,18 @@ def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv3d)]
     half = computed_in(precision, device) != "fp32"
     if torch.device(device).type == "cpu" and (half or all(module.groups == 1 for module in convolutions)):
-        for weight in network.parameters():
-            if weight.ndim == 5:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+        for weight in (parameter for parameter in network.parameters() if parameter.ndim == 5):
+            last = weight.data.contiguous(memory_format=torch.channels_last_3d)
+            weight.data = _channels_last(last) if half else last
         for module in convolutions:
             if isinstance(module, Convolution) and module.in_channels == 1:
                 module.begins_channels_last = half
     return network
 
 
-def _one_channel_last(features: torch.Tensor) -> torch.Tensor:
-    """The same voxels of one channel, by their strides with channels last."""
-    z, y, x = features.shape[2:]
-    return features.contiguous().as_strided(features.shape, (z * y * x, 1, y * x, x, 1))
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    """The same values with channels last by their strides, which torch leaves open for a single channel or voxel."""
+    _, c, z, y, x = tensor.shape
+    return tensor.contiguous(memory_format=torch.channels_last_3d).as_strided(
+        tensor.shape, (c * z * y * x, 1, c * y * x, c * x, c)
+    )

@@ -10,6 +10,7 @@ from torch.nn import functional
 from pytc_auto.models import convolution
 from pytc_auto.models.build import build_network
 from pytc_auto.models.convolution import SMALL, Convolution, laid_out, with_own_convolutions
+from pytc_auto.models.precision import autocast, half_precision
 
 CASES = {
     "stem": ({"in_channels": 1, "out_channels": 4, "kernel_size": 3, "padding": 1}, (1, 1, 5, 6, 7)),
@@ -123,9 +124,16 @@ def test_channels_are_last_where_that_is_fast(precision, device, groups, last):
     assert network[1].weight.is_contiguous(memory_format=torch.channels_last_3d) is last
 
 
-def test_kernels_of_one_voxel_stay_as_their_gradients_come():
-    network = laid_out(nn.Sequential(nn.Conv3d(2, 4, 3), nn.Conv3d(4, 3, 1)), "fp32", "cpu")
-    network(torch.randn(1, 2, 5, 6, 7)).square().sum().backward()
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_kernels_lie_as_their_gradients_come(precision, channels):
+    if half_precision("cpu") is None and precision == "bf16":
+        pytest.skip("this CPU has no bf16")
+    network = with_own_convolutions(nn.Sequential(nn.Conv3d(channels, 4, 3), nn.Conv3d(4, 3, 1)))
+    laid_out(network, precision, "cpu")
+    with autocast(precision, "cpu"):
+        made = network(torch.randn(1, channels, 5, 6, 7))
+    made.float().square().sum().backward()
     assert {p.grad.stride() == p.stride() for p in network.parameters()} == {True}
 
 
