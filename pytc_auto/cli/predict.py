@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def predict(  # noqa: PLR0913, PLR0917
     volumes: Annotated[list[str], typer.Argument(help="volumes, quoted globs, folders of volumes, or .txt files that list them")],
-    model: Annotated[list[Path], typer.Option(help="folder that pytc train exported; several are averaged")],
+    model: Annotated[list[Path], typer.Option(help="a trained run, or its folder model/; several are averaged")],
     out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write; of several volumes, a folder of such")],
     voxel_size: VoxelSizeOption = None,
     box: BoxOption = None,

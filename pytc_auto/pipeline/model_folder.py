@@ -11,7 +11,7 @@ from typing import Any
 
 from pytc_auto.errors import ModelError
 from pytc_auto.geometry import ZyxFloat
-from pytc_auto.pipeline.runs import SELECTION
+from pytc_auto.pipeline.runs import SELECTION, model_of
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Plan
 from pytc_auto.schema.selection import Selection
@@ -37,18 +37,18 @@ class Model:
         """Check what is there; weights are loaded later.
 
         Args:
-            folder: That ``pytc train`` exported.
+            folder: That ``pytc train`` exported, or the run that it is in.
             members: Folds whose networks are used; all by default.
 
         Raises:
             ModelError: A file of the model is missing, or it has no such member.
         """
-        folder = Path(folder)
+        folder = model_of(folder)
         weights = {path.stem.removeprefix("fold_"): path for path in sorted(folder.glob("fold_*.safetensors"))}
         missing = [n for n in ("plan.yaml", "decoder.json") if not (folder / n).is_file()]
         missing += [] if weights else ["fold_0.safetensors"]
         if missing:
-            raise ModelError(f"{folder}: is not a model folder, it lacks {', '.join(missing)}. Give the folder runs/NAME/model.")
+            raise ModelError(f"{folder}: is not a model folder, it lacks {', '.join(missing)}. Give a trained run or its model.")
         wanted = list(weights) if members is None else [str(number) for number in dict.fromkeys(members)]
         unknown = [name for name in wanted if name not in weights]
         if unknown:
@@ -90,7 +90,7 @@ def open_models(folders: Sequence[str | Path], members: Sequence[int] | None = N
     """
     models = tuple(model for folder in folders for model in _opened(Path(folder), members))
     if not models:
-        raise ModelError("no model to predict with. Give a folder runs/NAME/model.")
+        raise ModelError("no model to predict with. Give a trained run or its model.")
     resolved = [model.folder.resolve() for model in models]
     twice = sorted({str(folder) for folder in resolved if resolved.count(folder) > 1})
     if twice:

@@ -157,6 +157,12 @@ def find_run(argument: str | Path, runs: Path) -> Run:
     return _checked(run)
 
 
+def model_of(folder: str | Path) -> Path:
+    """A model folder as it is; a trained run stands for its model."""
+    model = Run(Path(folder)).model
+    return model if model.is_dir() else Path(folder)
+
+
 def find_runs(argument: str | Path, runs: Path) -> list[Run]:
     """All runs that an argument means: those of a sweep or of a data folder, that of a model folder, or a single one.
 

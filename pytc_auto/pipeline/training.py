@@ -15,7 +15,7 @@ from pytc_auto.pipeline.init_from import ignored, start_from
 from pytc_auto.pipeline.lineage import STARTED, note_start
 from pytc_auto.pipeline.memory_advice import memory_wanted
 from pytc_auto.pipeline.processes import end_unless_first, is_first, wait_for_all
-from pytc_auto.pipeline.runs import Run, find_run
+from pytc_auto.pipeline.runs import Run, find_run, model_of
 from pytc_auto.pipeline.side_by_side import check_devices, train_side_by_side
 from pytc_auto.pipeline.tuning import model_scores, trials_of, tune
 from pytc_auto.pipeline.validation import HeldOut, division_of
@@ -131,7 +131,7 @@ def train_fold(  # noqa: PLR0913
     from pytc_auto.training.fit import LAST, best_weights, device_for, fit
 
     folder = run.fold(number)
-    start, begun = flags.init_from, (folder / "checkpoints" / f"{LAST}.ckpt").exists()
+    start, begun = model_of(flags.init_from) if flags.init_from else None, (folder / "checkpoints" / f"{LAST}.ckpt").exists()
     if fold_is_trained(run, number):
         say(f"Fold {number} is trained already" + (f"; {ignored(start, number)}" if start is not None else ""))
         return False

@@ -90,21 +90,22 @@ def view(
 
 
 def _layers(what: str | Path, runs: Path, view: View) -> list[Layer]:
-    """What an argument means: an output, a run, or data, in this order.
+    """What an argument means: an output, a run, a folder with an output, or data, in this order.
 
     Raises:
-        OutputError: It is a folder of outputs.
+        OutputError: It is a folder of several outputs.
     """
     path = Path(what)
     if is_url(what):
         return data_layers(what, view)
     if is_output(path):
         return output_layers(path, view)
-    if several := outputs_in(path):
-        raise OutputError(f"{path}: holds several outputs. Name one: {', '.join(map(str, several))}.")
     if _is_run(path) or not (path.exists() or _names_a_key(path)):
         return run_layers(find_run(what, runs), view)
-    return data_layers(what, view)
+    outputs = outputs_in(path)
+    if len(outputs) > 1:
+        raise OutputError(f"{path}: holds several outputs. Name one: {', '.join(map(str, outputs))}.")
+    return output_layers(outputs[0], view) if outputs else data_layers(what, view)
 
 
 def _is_run(path: Path) -> bool:

@@ -53,7 +53,7 @@ def started(runs, name, model, **more):
 def test_a_larger_kernel_starts_from_a_smaller_one(runs):
     planned(runs, "larger", "network.kind=mednext", "network.kernels=[[5,5,5],[5,5,5]]", seed=5)
     given = load_file(runs / "first/model/fold_0.safetensors")
-    made, said = started(runs, "larger", runs / "first/model")
+    made, said = started(runs, "larger", runs / "first")  # a run stands for its model
     assert made.keys() == given.keys()
     for name, value in given.items():
         same = value.shape == made[name].shape
@@ -96,8 +96,8 @@ def test_a_model_of_which_nothing_fits_is_refused(runs):
     planned(runs, "unet", "network.kind=unet")
     with pytest.raises(ModelError, match=r"nothing fits. It is a mednext with features .*, the plan has a unet with"):
         pytc_auto.train("unet", runs=runs, flags=Flags(init_from=runs / "first/model"))
-    with pytest.raises(ModelError, match=r"first: is no model folder .* Give the folder runs/NAME/model"):
-        pytc_auto.train("unet", runs=runs, flags=Flags(init_from=runs / "first"))
+    with pytest.raises(ModelError, match=r"unet: is no model folder .* Give a trained run or its model"):
+        pytc_auto.train("unet", runs=runs, flags=Flags(init_from=runs / "unet"))
     assert not (runs / "unet" / "model").exists()
 
 
@@ -121,5 +121,5 @@ def test_a_fold_that_is_trained_ignores_it_and_says_so(runs):
     assert "Fold 0 is trained already; --init-from is ignored" in said
     _, said = started(runs, "first", runs / "nowhere")
     (told,) = [line for line in said if line.startswith("Fold 0 is trained already")]
-    assert told.endswith("is no model folder with plan.yaml and fold_K.safetensors. Give the folder runs/NAME/model.")
+    assert told.endswith("is no model folder with plan.yaml and fold_K.safetensors. Give a trained run or its model.")
     assert f"could not be used: {runs / 'nowhere'}" in told

@@ -22,6 +22,16 @@ def test_members_are_kept_in_order_and_tell_models_apart(tmp_path):
         Model.open(folder, [0, 5])
 
 
+def test_a_trained_run_stands_for_its_model(tmp_path):
+    folder = write_model(tmp_path / "run" / "model")
+    assert Model.open(tmp_path / "run").folder == folder
+    assert [model.folder for model in open_models([tmp_path / "run"])] == [folder]
+    (tmp_path / "planned").mkdir()
+    (tmp_path / "planned" / "plan.yaml").write_bytes((folder / "plan.yaml").read_bytes())
+    with pytest.raises(ModelError, match=r"planned: .* lacks decoder\.json, fold_0\.safetensors\. Give a trained run"):
+        Model.open(tmp_path / "planned")
+
+
 def test_models_that_agree_go_together(tmp_path):
     one = write_model(tmp_path / "one")
     heads = [{**AFFINITIES, "loss": "focal", "weight": 0.5}, FOREGROUND]

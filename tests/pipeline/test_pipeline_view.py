@@ -100,6 +100,18 @@ def test_a_folder_of_outputs_is_not_one(given, tmp_path, look):
         look(tmp_path / "many")
 
 
+def test_a_folder_with_one_output_shows_it(given, tmp_path, look):
+    shutil.copytree(given / "out", tmp_path / "one" / "a")
+    assert list(look(tmp_path / "one")[0]) == list(look(given / "out")[0])
+
+
+def test_a_run_that_holds_an_output_is_a_run(given, data, look):
+    runs = data.parent / "runs"
+    shutil.copytree(given / "out/.pytc", runs / "planned" / "out" / ".pytc")
+    assert "raw a" in look(runs / "planned", runs)[0]
+    shutil.rmtree(runs / "planned" / "out")
+
+
 def test_a_run_shows_what_it_learns_from_and_what_it_predicted(data, look):
     runs = data.parent / "runs"
     size = tuple(SIZE)
