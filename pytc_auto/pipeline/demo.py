@@ -44,7 +44,8 @@ def demo(
 
     Args:
         out: Folder for data, run and result.
-        seconds: For the training; more on a machine that is too slow for it.
+        seconds: For the training, which stops early where the machine has become slower than it was timed; more on a machine
+            that is too slow for it.
         say: Told what is being done.
         progress: Told how far a step is.
 
@@ -60,7 +61,7 @@ def demo(
         write_phantom(out / "data" / "train", "tissue", TRAIN_SHAPE, seed=1)
         write_phantom(out / "data" / "test", "unseen", TEST_SHAPE, seed=2)
     planned = _planned(out, seconds, say, progress)
-    train(planned.run.plan_file, say=say, progress=progress)
+    train(planned.run.plan_file, max_seconds=planned.plan.machine.seconds, say=say, progress=progress)
     image, labels = out / "data/test/images/unseen.h5", out / "data/test/labels/unseen.h5"
     say("Segmenting the unseen volume")
     predict([image], model=planned.run.model, out=out / "unseen_segmented.zarr", keep_predictions=True, progress=progress)

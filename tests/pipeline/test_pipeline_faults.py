@@ -252,3 +252,18 @@ def test_a_demo_on_a_slow_machine_gets_the_time_that_suffices(tmp_path, monkeypa
         demo(tmp_path / "demo", say=said.append)
     assert given == [300.0, 600.0]
     assert said[-1] == "5 minutes are too little on this machine, it gets 10"
+
+
+def test_a_demo_trains_no_longer_than_planned(tmp_path, monkeypatch):
+    given = []
+
+    def train(_, *, max_seconds, **__):
+        given.append(max_seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo_module, "train", train)
+    monkeypatch.setattr(demo_module, "TRAIN_SHAPE", (32, 64, 64))
+    monkeypatch.setattr(demo_module, "TEST_SHAPE", (16, 24, 24))
+    with pytest.raises(KeyboardInterrupt):
+        demo(tmp_path / "demo", seconds=700.0)
+    assert given == [700.0]
