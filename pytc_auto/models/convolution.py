@@ -75,14 +75,15 @@ def laid_out(network: nn.Module, precision: Precision, device: str) -> nn.Module
         device: As torch names it.
     """
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv3d)]
-    half = computed_in(precision, device) != "fp32"
-    if torch.device(device).type == "cpu" and (half or all(module.groups == 1 for module in convolutions)):
+    on_cpu = torch.device(device).type == "cpu"
+    half = on_cpu and computed_in(precision, device) != "fp32"
+    if half or (on_cpu and all(module.groups == 1 for module in convolutions)):
         for weight in (parameter for parameter in network.parameters() if parameter.ndim == 5):
             last = weight.data.contiguous(memory_format=torch.channels_last_3d)
             weight.data = _channels_last(last) if half else last
-        for module in convolutions:
-            if isinstance(module, Convolution) and module.in_channels == 1:
-                module.begins_channels_last = half
+    for module in convolutions:
+        if isinstance(module, Convolution):
+            module.begins_channels_last = half and module.in_channels == 1
     return network
 
 
