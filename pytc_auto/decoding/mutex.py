@@ -48,22 +48,33 @@ def mutex_segments(
     inner = [all(abs(i) < n for i, n in zip(offset, affinities_kzyx.shape[1:], strict=True)) for offset in offsets]
     if not all(inner):
         affinities_kzyx, offsets = affinities_kzyx[inner], [offset for offset, links in zip(offsets, inner, strict=True) if links]
-    far = [sum(map(abs, offset)) > 1 for offset in offsets]
-    weights = _weights(affinities_kzyx, far, bias)
-    stride = [STRIDE] * 3
+    thin = [STRIDE] * 3
     if anisotropy(voxel_size_nm) >= THICK:
-        stride[cutting_axis(voxel_size_nm)] = 1
-    segments = mwatershed.agglom(weights, [list(o) for o in offsets], strides=[stride if f else [1, 1, 1] for f in far])
+        thin[cutting_axis(voxel_size_nm)] = 1
+    strides = [thin if _is_far(offset) else [1, 1, 1] for offset in offsets]
+    weights = _weights(affinities_kzyx, offsets, strides, bias)
+    segments = mwatershed.agglom(weights, [list(o) for o in offsets], strides=strides)
     return _grown(segments, inside_zyx, axes)
 
 
-def _weights(affinities_kzyx: npt.NDArray[np.float32], far: Sequence[bool], bias: float) -> npt.NDArray[np.float64]:
-    """How much each edge attracts, or repels where it is far and the weight is below 0."""
-    weights_kzyx = np.empty(affinities_kzyx.shape, np.float64)
-    for weights_zyx, affinities_zyx, repels in zip(weights_kzyx, affinities_kzyx, far, strict=True):
-        for weights_yx, affinities_yx in zip(weights_zyx, affinities_zyx, strict=True):  # a section stays in the cache
-            np.subtract(affinities_yx, bias, out=weights_yx, dtype=np.float64)
-            (np.minimum if repels else np.maximum)(weights_yx, 0, out=weights_yx)
+def _is_far(offset: Zyx) -> bool:
+    return sum(map(abs, offset)) > 1
+
+
+def _weights(
+    affinities_kzyx: npt.NDArray[np.float32], offsets: Sequence[Zyx], strides: Sequence[Sequence[int]], bias: float
+) -> npt.NDArray[np.float64]:
+    """How much each edge attracts, or repels where it is far and the weight is below 0.
+
+    0 between strides, which mwatershed counts from the first voxel whose edge ends in the volume.
+    """
+    weights_kzyx = np.zeros(affinities_kzyx.shape, np.float64)
+    for channel, (offset, stride) in enumerate(zip(offsets, strides, strict=True)):
+        in_z, *in_section = (slice(max(0, -step), None, apart) for step, apart in zip(offset, stride, strict=True))
+        for z in range(affinities_kzyx.shape[1])[in_z]:  # a section stays in the cache
+            weights_yx = weights_kzyx[(channel, z, *in_section)]
+            np.subtract(affinities_kzyx[(channel, z, *in_section)], bias, out=weights_yx, dtype=np.float64)
+            (np.minimum if _is_far(offset) else np.maximum)(weights_yx, 0, out=weights_yx)
     return weights_kzyx
 
 

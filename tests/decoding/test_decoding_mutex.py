@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import mwatershed
 import numpy as np
 import pytest
 from skimage.segmentation import watershed
 
-from pytc_auto.decoding.mutex import LEAST_VOXELS, _grown, mutex_segments
+from pytc_auto.decoding.mutex import LEAST_VOXELS, _grown, _weights, mutex_segments
 from pytc_auto.decoding.watershed import interior
 from pytc_auto.evaluation.scores import score
 from pytc_auto.targets.affinities import affinities_from_labels
@@ -92,3 +93,20 @@ def test_growing_beside_specks_is_growing_everywhere():
     expected = watershed(-inside, (segments * keep[segments]).astype(np.int32), connectivity=1)
     pairs = np.unique(np.stack([found.ravel(), expected.ravel()]), axis=1)
     assert pairs.shape[1] == len(np.unique(pairs[0])) == len(np.unique(pairs[1])) > 2
+
+
+@pytest.mark.parametrize("shape", [(14, 15, 16), (9, 31, 20), (24, 10, 17)])
+@pytest.mark.parametrize("stride", [(3, 3, 3), (1, 3, 3), (2, 1, 4)])
+def test_edges_between_strides_do_not_count(shape, stride):
+    """The weights that are left 0 change nothing, against all weights; none that counts is left out."""
+    offsets = [*OFFSETS, (0, 5, 0), (2, 0, -7)]
+    strides = [(1, 1, 1)] * 3 + [stride] * 5
+    affinities = np.random.default_rng(1).random((8, *shape)).astype(np.float32)
+    everywhere = np.concatenate([np.maximum(affinities[:3] - 0.5, 0), np.minimum(affinities[3:] - 0.5, 0)]).astype(np.float64)
+    given = [list(offset) for offset in offsets], None, None, [list(s) for s in strides]
+    expected = mwatershed.agglom(everywhere, *given)
+    weights = _weights(affinities, offsets, strides, 0.5)
+    assert (weights[3:] != 0).sum() < (everywhere[3:] != 0).sum()
+    np.testing.assert_array_equal(mwatershed.agglom(weights, *given), expected)
+    weights[3:] = 0
+    assert (mwatershed.agglom(weights, *given) != expected).any()
