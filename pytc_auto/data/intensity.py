@@ -62,6 +62,27 @@ class FiniteVolume(Volume):
         return np.nan_to_num(self._volume.read(box), copy=False, nan=mean, posinf=high, neginf=low)
 
 
+class KnownVolume(Volume):
+    """Where a volume of floats has a value: 1, and 0 where it is NaN or where a mask is 0."""
+
+    def __init__(self, volume: Volume, mask: Volume | None = None) -> None:
+        self.source = volume.source
+        self.shape = volume.shape
+        self.dtype = np.dtype(np.uint8)
+        self.voxel_size_nm = volume.voxel_size_nm
+        self.offset_nm = volume.offset_nm
+        self.chunks = volume.chunks
+        self.random_access = volume.random_access
+        self._volume = volume
+        self._mask = mask
+
+    def _read(self, box: Box) -> Array:
+        known_zyx = ~np.isnan(self._volume.read(box))
+        if self._mask is not None:
+            known_zyx &= self._mask.read(box) != 0
+        return known_zyx.view(np.uint8)
+
+
 class SpreadVolume(Volume):
     """A volume as bytes: 0 for its least value, 255 (or one less, by v1's rounding down) for its greatest. They are read once."""
 

@@ -66,7 +66,7 @@ def _of_not_finite(name: str, lost: NotFinite | None) -> list[str]:
     some = f"{lost.voxels} of {lost.read} voxels that were read are" if lost.voxels > 1 else "1 voxel is"
     return [
         f"{name}: {some} NaN or infinite, the first in section {lost.section} (counted from 0). Training takes NaN for the mean "
-        "gray value and infinite ones for the ends of the clip; pytc predict refuses volumes with NaN. "
+        "gray value and infinite ones for the ends of the clip; pytc predict leaves 0 where a volume is NaN. "
         "Replace them in the files if they are a mistake."
     ]
 

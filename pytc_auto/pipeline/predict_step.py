@@ -67,12 +67,12 @@ def predict_step(job: Job, source: Volume, mask: Volume | None, executor: Execut
 
     Args:
         job: Its output has the array for the predictions.
-        source: The volume; readable by box.
+        source: The volume; readable by box. Where it is NaN, nothing is predicted.
         mask: Of the same shape; None without one.
         executor: Runs the blocks.
         progress: Told how far the shard is.
     """
-    from pytc_auto.data.intensity import as_bytes
+    from pytc_auto.data.intensity import KnownVolume, as_bytes, finite
     from pytc_auto.inference.blocks import BlockPrediction
     from pytc_auto.io.ome_zarr import open_level
     from pytc_auto.io.working_grid import WorkingGrid
@@ -80,10 +80,13 @@ def predict_step(job: Job, source: Volume, mask: Volume | None, executor: Execut
     plan = job.setting.plan
     grid = WorkingGrid.of(plan, source.shape)
     part = grid.box(job.box)
+    image = as_bytes(source, plan.intensity)
+    if image.dtype.kind == "f":
+        image, mask = finite(image, plan.intensity), KnownVolume(image, mask)
     task = BlockPrediction(
         job.setting.load,
         partial(open_level, job.target, writable=True),
-        grid.image(as_bytes(source, plan.intensity)),
+        grid.image(image),
         part,
         mask and grid.mask(mask),
         str(job.target),

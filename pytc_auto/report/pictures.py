@@ -68,9 +68,12 @@ def colors(labels_yx: Array) -> npt.NDArray[np.uint8]:
 
 
 def overlay(image_yx: Array, labels_yx: Array, *, strength: float = 0.45) -> npt.NDArray[np.uint8]:
-    """Labels in color over the gray image, (Y, X, 3) uint8."""
-    low, high = float(image_yx.min()), float(image_yx.max())
-    gray = (255 * (image_yx.astype(np.float32) - low) / max(high - low, 1e-6))[..., None]
+    """Labels in color over the gray image, (Y, X, 3) uint8; NaN and infinite gray values are as dark and as bright as others."""
+    shown_yx = image_yx.astype(np.float32)
+    known = shown_yx[np.isfinite(shown_yx)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    shown_yx = np.nan_to_num(shown_yx, nan=low, posinf=high, neginf=low)
+    gray = (255 * (shown_yx - low) / max(high - low, 1e-6))[..., None]
     mixed = np.where((labels_yx > 0)[..., None], (1 - strength) * gray + strength * colors(labels_yx), gray)
     return mixed.astype(np.uint8)
 

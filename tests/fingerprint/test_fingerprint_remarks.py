@@ -98,6 +98,7 @@ def test_gray_values_that_are_no_numbers_are_told_with_their_place_and_what_foll
     (said,) = [s for s in remarks(measured(tmp_path, image)) if "NaN" in s]
     assert said.startswith("a: 1761 of 35200 voxels that were read are NaN or infinite, the first in section 5 (counted from 0).")
     assert "Training takes NaN for the mean gray value" in said
+    assert "pytc predict leaves 0 where a volume is NaN" in said
 
 
 @pytest.mark.parametrize("step", [1, 32])

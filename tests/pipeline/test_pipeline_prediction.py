@@ -92,6 +92,26 @@ def test_outside_the_mask_is_background(tmp_path, model, volume, mask):
         pytc_auto.predict([write_volume(tmp_path / "b.h5", (9, 11, 13))], model=model, out=tmp_path / "b", mask=mask)
 
 
+@pytest.mark.parametrize("scale", [(1, 1, 1), (1, 2, 3)])
+def test_where_a_volume_is_nan_is_background_and_the_rest_as_if_the_mean_were_there(tmp_path, volume, mask, scale):
+    model = write_model(tmp_path / "m", working_scale=scale)
+    plan = Plan.load(model / "plan.yaml")
+    with h5py.File(volume) as file, h5py.File(mask) as known:
+        gray, inside = file["main"][:].astype(np.float32), known["main"][:] > 0
+    gray[~inside] = np.nan
+    others = {"nan": gray, "mean": np.where(inside, gray, np.float32(plan.intensity.scale[0]))}
+    outs = []
+    for name, array in others.items():
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file.create_dataset("main", data=array).attrs["resolution"] = VOXEL_SIZE
+        given = mask if name == "mean" else None
+        outs += pytc_auto.predict([tmp_path / f"{name}.h5"], model=model, out=tmp_path / name, mask=given, keep_predictions=True)
+    assert 0 < (stored(outs[0]) > 0).any(0).sum() < inside.sum() + 1
+    np.testing.assert_array_equal(*map(stored, outs))
+    np.testing.assert_array_equal(*map(segmented, outs))
+    assert segmented(outs[0])[inside].any()
+
+
 def test_members_are_those_that_are_named(tmp_path, volume, model):
     alone = write_model(tmp_path / "alone", (0, 2))
     results = [
