@@ -69,12 +69,12 @@ def _weights(
     0 between strides, which mwatershed counts from the first voxel whose edge ends in the volume.
     """
     weights_kzyx = np.zeros(affinities_kzyx.shape, np.float64)
-    for channel, (offset, stride) in enumerate(zip(offsets, strides, strict=True)):
-        in_z, *in_section = (slice(max(0, -step), None, apart) for step, apart in zip(offset, stride, strict=True))
-        for z in range(affinities_kzyx.shape[1])[in_z]:  # a section stays in the cache
-            weights_yx = weights_kzyx[(channel, z, *in_section)]
-            np.subtract(affinities_kzyx[(channel, z, *in_section)], bias, out=weights_yx, dtype=np.float64)
-            (np.minimum if _is_far(offset) else np.maximum)(weights_yx, 0, out=weights_yx)
+    for weights_zyx, affinities_zyx, offset, stride in zip(weights_kzyx, affinities_kzyx, offsets, strides, strict=True):
+        counted = tuple(slice(max(0, -step), None, apart) for step, apart in zip(offset, stride, strict=True))
+        clip = np.minimum if _is_far(offset) else np.maximum
+        for weights_yx, affinities_yx in zip(weights_zyx[counted], affinities_zyx[counted], strict=True):  # fit the cache
+            np.subtract(affinities_yx, bias, out=weights_yx, dtype=np.float64)
+            clip(weights_yx, 0, out=weights_yx)
     return weights_kzyx
 
 
