@@ -1,9 +1,9 @@
 """One row of accuracy on real data: plan and train on DATASET/train, score once on DATASET/test.
 
-    python benchmarks/accuracy.py DATASET --max-time T
+    python benchmarks/accuracy.py DATASET --max-time T [--seed N]
 
-The row is appended to results.md beside this file. A row of the same data set, time and commit is not made again. A run that was
-interrupted resumes.
+The row is appended to results.md beside this file. A row of the same data set, time, seed and commit is not made again. A run
+that was interrupted resumes.
 """
 
 from __future__ import annotations
@@ -29,26 +29,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--max-time", required=True)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=Path("runs") / "accuracy")
     arguments = parser.parse_args()
     name = arguments.dataset.resolve().name
-    key = f"| {name} | {arguments.max_time} |"
+    time_given = arguments.max_time + (f", seed {arguments.seed}" if arguments.seed else "")
+    key = f"| {name} | {time_given} |"
     if RESULTS.is_file() and any(line.startswith(key) and commit() in line for line in RESULTS.read_text().splitlines()):
-        print(f"{name} at {arguments.max_time} is measured already for {commit()}; see {RESULTS}")
+        print(f"{name} at {time_given} is measured already for {commit()}; see {RESULTS}")
         return
-    row = measure(arguments.dataset, arguments.max_time, arguments.runs)
+    row = measure(arguments.dataset, arguments.max_time, arguments.seed, arguments.runs)
     append(f"{key} {row} |\n", section=SECTION, header=HEADER)
 
 
-def measure(dataset: Path, max_time: str, runs: Path) -> str:
+def measure(dataset: Path, max_time: str, seed: int, runs: Path) -> str:
     import pytc_auto
     from pytc_auto.options import seconds
 
-    name = dataset.resolve().name
+    name = f"{dataset.resolve().name}-{max_time}-{seed}"
+    by_hand = [f"sampling.seed={seed}"] if seed else []
     started = time.monotonic()
-    run = runs / name
-    if not (run / "plan.yaml").is_file():
-        pytc_auto.plan(dataset / "train", name=name, runs=runs, max_seconds=seconds(max_time), say=print)
+    if not (runs / name / "plan.yaml").is_file():
+        pytc_auto.plan(dataset / "train", by_hand, name=name, runs=runs, max_seconds=seconds(max_time), say=print)
     trained = pytc_auto.train(name, runs=runs, say=print)
     wall = time.monotonic() - started
     plan = trained.run.plan()
