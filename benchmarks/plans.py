@@ -191,7 +191,7 @@ def _effects(*names: str) -> Any:
     """The plan's effects with some more, as strong as they would be for these data."""
 
     def changes(plan: Plan, facts: Fingerprint) -> dict[str, Any]:
-        every = every_effect(facts.sections, plan.working_voxel_size_nm)
+        every = every_effect(facts.sections, plan.working_voxel_size_nm, plan.patch)
         return {f"augmentation.effects.{n}": _record(getattr(every, n).model_dump()) for n in names}
 
     return changes

@@ -7,6 +7,19 @@ import itertools
 import numpy as np
 import torch
 
+WAY = {
+    "blending": "v1_gaussian",
+    "zoom": [1, 1, 1],
+    "patch": [5, 9, 9],
+    "stride": [2, 4, 5],
+    "pad": [[2, 2], [3, 3], [4, 4]],
+    "pad_mode": "reflect",
+    "activations": ["sigmoid", "sigmoid", "tanh"],
+    "symmetries": 1,
+    "merge": "mean",
+    "block": [4, 7, 8],
+}
+
 
 def v1_weights(patch, blending):
     """v1's blending matrix, voxel by voxel."""

@@ -55,16 +55,18 @@ def apply_copy_paste(crop: Crop, draws: tuple[PasteDraw, ...]) -> Crop:
 
 
 def _paste(image_zyx: npt.NDArray[np.float32], labels_zyx: npt.NDArray[Any], crop: Crop, draw: PasteDraw) -> None:
-    """Paste one object into image and labels, in place."""
-    ids = np.unique(crop.labels_zyx[~crop.unlabeled_zyx])
+    """Paste one object, as far as it is labelled, into image and labels, in place."""
+    known = ~crop.unlabeled_zyx
+    ids = np.unique(crop.labels_zyx[known])
     ids = ids[ids != 0]
     if not ids.size:
         return
     chosen = ids[min(int(draw.rank * ids.size), ids.size - 1)]
-    source = _around(crop.labels_zyx == chosen)
+    shape = (crop.labels_zyx == chosen) & known
+    source = _around(shape)
     start = [round(p * (n - k)) for p, n, k in zip(draw.place, crop.shape, source.shape, strict=True)]
     target = Box.of_shape(source.shape, start).slices
-    inside = np.flip(crop.labels_zyx[source.slices] == chosen, draw.flips)
+    inside = np.flip(shape[source.slices], draw.flips)
     rim: Mask = binary_dilation(inside, np.ones((3, 3, 3)))
     if (rim & ((labels_zyx[target] != 0) | crop.unlabeled_zyx[target])).any():
         return

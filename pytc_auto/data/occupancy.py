@@ -85,13 +85,18 @@ def occupancy(
     Raises:
         DataError: A value that no class has.
     """
-    finest = min(voxel_size_nm)
-    block = zyx([max(1, round(BLOCK_VOXELS * finest / s)) for s in voxel_size_nm])
+    block = block_shape(voxel_size_nm)
     read_classes, count = _class_reader(labels)
     tables = [_table(volumes[r.volume], r, block, count, read_classes) for r in regions]
     present = tuple(c for c in range(1, count) if any(bool(table[c - 1].any()) for table in tables))
     rows = [c - 1 for c in present]
     return Occupancy(volumes, regions, block, present, tuple(table[rows] for table in tables), read_classes)
+
+
+def block_shape(voxel_size_nm: ZyxFloat) -> Zyx:
+    """Voxels of a block, about as long on each axis in nanometers."""
+    finest = min(voxel_size_nm)
+    return zyx([max(1, round(BLOCK_VOXELS * finest / s)) for s in voxel_size_nm])
 
 
 def _class_reader(labels: InstanceLabels | ClassLabels) -> tuple[ReadClasses, int]:

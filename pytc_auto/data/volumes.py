@@ -18,7 +18,7 @@ from pytc_auto.geometry import Box, Zyx, cutting_axis, zyx
 from pytc_auto.io.entry import open_image, open_labels, open_mask
 from pytc_auto.io.scale import at_scale
 from pytc_auto.io.skeletons import Skeletons, open_skeletons
-from pytc_auto.io.volume import Volume, in_memory, read_reflected
+from pytc_auto.io.volume import Volume, VolumePart, in_memory, read_reflected
 from pytc_auto.io.working_grid import WorkingGrid
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.dataset import Dataset, VolumeEntry
@@ -100,7 +100,7 @@ class LabelledVolume:
             (Z, Y, X) of the box's shape.
         """
         region = self.box if within is None else within
-        return read_reflected(_Part(self.image, region), box.relative_to(region.start))
+        return read_reflected(VolumePart(self.image, region), box.relative_to(region.start))
 
     def read_labels(self, box: Box, *, within: Box | None = None) -> LabelsInBox:
         """Read raw labels; outside the region all is unlabeled.
@@ -129,21 +129,6 @@ class LabelledVolume:
     def _blank_in(self, box: Box) -> list[int]:
         start, stop = box.start[self.sections_axis], box.stop[self.sections_axis]
         return [s for s in self.unlabeled_sections if start <= s < stop]
-
-
-class _Part(Volume):
-    """A box of a volume as a volume of its own, so that reflection happens at its border."""
-
-    def __init__(self, whole: Volume, box: Box) -> None:
-        self.source = whole.source
-        self.shape = box.shape
-        self.dtype = whole.dtype
-        self.voxel_size_nm = whole.voxel_size_nm
-        self._whole = whole
-        self._start = box.start
-
-    def _read(self, box: Box) -> npt.NDArray[Any]:
-        return self._whole.read(box.shift(self._start))
 
 
 def open_volumes(
@@ -223,7 +208,7 @@ def _labels_on_grid(labels: Volume, entry: VolumeEntry, grid: WorkingGrid) -> tu
     if any(a >= n for a, n in zip(skipped, labels.shape, strict=True)):
         raise _too_thin(labels, entry, f"working_scale {list(scale)}")
     if any(skipped):
-        labels = _Part(labels, Box(skipped, labels.shape))
+        labels = VolumePart(labels, Box(skipped, labels.shape))
     return at_scale(labels, scale, kind="labels"), start
 
 

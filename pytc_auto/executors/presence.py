@@ -6,7 +6,6 @@ for it, notices that it was killed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -88,9 +87,13 @@ class Presence:
 
     def _touch(self) -> None:
         """Until the end, or until someone removed the file."""
-        with contextlib.suppress(OSError):
-            while not self._over.wait(BEAT_SECONDS):
+        while not self._over.wait(BEAT_SECONDS):
+            try:
                 os.utime(self.path)
+            except FileNotFoundError:
+                return
+            except OSError:  # of a file server that is busy; the next beat may reach it
+                continue
 
     def __enter__(self) -> Self:
         self.begin()

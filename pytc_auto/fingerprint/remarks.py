@@ -13,6 +13,9 @@ from pytc_auto.schema.fingerprint import Fingerprint, LabelFacts, VolumeFacts
 
 MOST_NAMED = 5
 LITTLE_FOREGROUND = 0.01
+LEAST_TOUCHING = 0.01
+"""Share of the labelled surface that touches another object."""
+APART = "label what lies around some of them, too, and declare unlabeled: [0]; without that nothing shows where objects end."
 MUCH_PADDING = 0.01
 MOSTLY_SPECKS = 0.9
 SPECK_VOXELS = 3.0
@@ -33,7 +36,7 @@ def remarks(measurement: Measurement) -> list[str]:
     without = [v.name for v in fingerprint.volumes if not v.labelled]
     if without:
         found.append(f"Without labels: {listed(without)}. Nothing is learned from them.")
-    found += _of_intensity(fingerprint) + _of_labels(fingerprint.labels) + _of_skeletons(fingerprint)
+    found += _of_intensity(fingerprint) + _of_labels(fingerprint.labels, fingerprint.unlabeled) + _of_skeletons(fingerprint)
     return found + _of_sample(fingerprint)
 
 
@@ -123,7 +126,7 @@ def _of_intensity(fingerprint: Fingerprint) -> list[str]:
     return found
 
 
-def _of_labels(labels: LabelFacts | None) -> list[str]:
+def _of_labels(labels: LabelFacts | None, unlabeled: Sequence[int]) -> list[str]:
     if labels is None:
         return []
     found = []
@@ -131,14 +134,26 @@ def _of_labels(labels: LabelFacts | None) -> list[str]:
         found.append(f"Only {labels.foreground_fraction:.2%} of the labelled voxels are foreground.")
     if labels.kind == "skeletons":
         found.append("The labels are lines, not regions: skeletons.")
+    elif labels.kind == "instances" and 0 in unlabeled and _apart(labels):
+        found.append(
+            "0 is declared as not labelled, and hardly any labelled objects touch: nothing shows a network where objects end. "
+            "Label what lies around some of them, too, or, where 0 is background, do not declare it."
+        )
     elif labels.coverage == "sparse":
-        found.append("Only some of the objects seem to be labelled. If 0 means that nobody looked: declare unlabeled: [0].")
+        said = "Only some of the objects seem to be labelled. If 0 means that nobody looked: "
+        found.append(said + (APART if _apart(labels) else "declare unlabeled: [0]."))
     found += [
         f"Label value {c.value} looks like 'not labelled' ({c.reason}; {c.fraction:.1%} of the voxels): "
         f"declare unlabeled: [{c.value}] in dataset.yaml."
         for c in (labels.ignore_candidates or [])[:MOST_NAMED]
     ]
     return found
+
+
+def _apart(labels: LabelFacts) -> bool:
+    """Whether objects hardly touch, so that without background there is no border to learn from."""
+    touching = labels.instances.touching_fraction
+    return touching is not None and touching < LEAST_TOUCHING
 
 
 def _of_skeletons(fingerprint: Fingerprint) -> list[str]:

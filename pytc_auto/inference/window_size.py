@@ -14,8 +14,9 @@ def window_plan(plan: Plan, shape: Zyx) -> Plan:
     Networks with normalization depend on what a window holds: in one that lies within a single large body, noise is made as
     loud as membranes are elsewhere. A window of several patches holds more, and less of it is its border. Where the volume is
     thinner, a window filled up by reflection shows the network tissue that does not exist; there it takes the volume's own
-    extent (rounded up to what the network divides), and the other axes grow until it holds as many voxels as before. A network
-    that knows one extent only keeps it.
+    extent (rounded up to what the network divides), and the other axes grow until it holds as many voxels as before; not one
+    on which a patch is a single voxel, whose sections the network sees one at a time. A network that knows one extent only keeps
+    it.
 
     Args:
         plan: Patch, network, and how many patches a window is long.
@@ -28,9 +29,11 @@ def window_plan(plan: Plan, shape: Zyx) -> Plan:
     room = zyx([math.ceil(n / d) * d for n, d in zip(shape, divisor, strict=True)])
     wanted = [n * plan.inference.window if n > 1 else n for n in plan.patch]
     thin = [r < w for r, w in zip(room, wanted, strict=True)]
-    if not any(thin) or all(thin):
+    growing = [n > 1 and not t for n, t in zip(plan.patch, thin, strict=True)]
+    if not any(thin) or not any(growing):
         return plan.model_copy(update={"patch": zyx([min(w, r) for w, r in zip(wanted, room, strict=True)])})
     lost = math.prod(w / r for w, r, t in zip(wanted, room, thin, strict=True) if t)
-    growth = lost ** (1 / thin.count(False))
-    window = [r if t else min(r, int(w * growth / d) * d) for w, r, d, t in zip(wanted, room, divisor, thin, strict=True)]
+    growth = lost ** (1 / growing.count(True))
+    longer = [int(w * growth / d) * d if g else w for w, d, g in zip(wanted, divisor, growing, strict=True)]
+    window = [min(r, n) for r, n in zip(room, longer, strict=True)]
     return plan.model_copy(update={"patch": zyx(window)})

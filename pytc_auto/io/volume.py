@@ -97,6 +97,21 @@ class ArrayVolume(Volume):
         return self.array_zyx[box.slices].copy()
 
 
+class VolumePart(Volume):
+    """A box of a volume as a volume of its own, so that reflection happens at its border."""
+
+    def __init__(self, whole: Volume, box: Box) -> None:
+        self.source = whole.source
+        self.shape = box.shape
+        self.dtype = whole.dtype
+        self.voxel_size_nm = whole.voxel_size_nm
+        self._whole = whole
+        self._start = box.start
+
+    def _read(self, box: Box) -> Array:
+        return self._whole.read(box.shift(self._start))
+
+
 class FileVolume(Volume):
     """A volume in a file that is opened at the first read in each process and never pickled open."""
 
@@ -227,7 +242,9 @@ def in_memory(volume: Volume, limit_bytes: float = math.inf) -> Volume:
     """The volume, read whole into memory if it needs no more than ``limit_bytes``."""
     if math.prod(volume.shape) * volume.dtype.itemsize > limit_bytes:
         return volume
-    return ArrayVolume(volume.read(volume.box), voxel_size_nm=volume.voxel_size_nm, source=volume.source)
+    held = ArrayVolume(volume.read(volume.box), voxel_size_nm=volume.voxel_size_nm, source=volume.source)
+    held.offset_nm = volume.offset_nm
+    return held
 
 
 def read_reflected(volume: Volume, box: Box) -> Array:

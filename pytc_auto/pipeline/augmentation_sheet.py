@@ -115,7 +115,7 @@ def _rows(ground: _Ground, progress: Progress) -> Iterator[Row]:
     region = max(whole_regions(volumes), key=lambda r: r.box.size)
     read, box = partial(CropDataset(volumes, plan, [region]).read, region), _middle(region.box)
     size = plan.working_voxel_size_nm
-    every = every_effect(ground.sections, size)
+    every = every_effect(ground.sections, size, plan.patch)
     for name, _ in zip(Effects.model_fields, walked("effects", progress, [box] * len(Effects.model_fields)), strict=True):
         effect, state = getattr(every, name), "off" if getattr(plan.augmentation.effects, name) is None else "in the plan"
         shown = Effects(**{name: effect.replace(probability=PER_SECTION if name in BY_SECTION else 1.0)})

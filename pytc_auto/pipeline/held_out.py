@@ -106,7 +106,9 @@ def _identity(held_out: HeldOut, number: int, folder: Path) -> dict[str, Any]:
         "volume": held_out.volumes[region.volume].name,
         "box": {"start": list(region.box.start), "stop": list(region.box.stop)},
         "working_scale": [s / z for s, z in zip(held_out.plan.working_scale, held_out.plan.zoom, strict=True)],
-        "symmetries": held_out.plan.inference.symmetries,
+        "seen": {"start": list(region.context.start), "stop": list(region.context.stop)},
+        "inference": held_out.plan.inference.model_dump(mode="json"),
+        "intensity": held_out.plan.intensity.model_dump(mode="json"),
     }
 
 

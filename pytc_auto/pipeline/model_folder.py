@@ -12,6 +12,7 @@ from typing import Any
 from pytc_auto.errors import ModelError
 from pytc_auto.geometry import ZyxFloat
 from pytc_auto.pipeline.runs import SELECTION, model_of
+from pytc_auto.schema.inference_v1 import V1Inference
 from pytc_auto.schema.model import DecoderChoice
 from pytc_auto.schema.plan import ClassLabels, Plan
 from pytc_auto.schema.selection import Selection
@@ -122,6 +123,12 @@ def differences(first: Model, other: Model) -> list[str]:
     return [f"{key}: {first.folder} has {one[key]}, {other.folder} has {two[key]}." for key in one if one[key] != two[key]]
 
 
+def _scale(plan: Plan) -> str:
+    """What a plan's predictions are, of which the mean is taken."""
+    inference = plan.inference
+    return f"v1's {', '.join(inference.activations)}" if isinstance(inference, V1Inference) else "logits"
+
+
 def _meaning(plan: Plan) -> dict[str, Any]:
     """The grid of a plan's predictions, and what their channels and the decoded values are."""
     values = list(plan.labels.values) if isinstance(plan.labels, ClassLabels) else None
@@ -129,6 +136,8 @@ def _meaning(plan: Plan) -> dict[str, Any]:
         "voxel_size_nm": plan.voxel_size_nm,
         "working_scale": plan.working_scale,
         "inference.zoom": plan.zoom,
+        "inference": _scale(plan),
+        "intensity.range": plan.intensity.range,
         "heads": [head.model_dump(exclude=_LEARNED_BY) for head in plan.heads],
         "labels": plan.labels.kind if values is None else f"classes of values {values}",
     }

@@ -151,7 +151,8 @@ def train_fold(  # noqa: PLR0913
         note_start(run.dataset(), held_out, start_from(network, plan, start, number, say), folder, say)
     elif not begun:
         (folder / STARTED).unlink(missing_ok=True)
-    say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}")
+    part = f" on {'×'.join(map(str, plan.folds.scored))} voxels of what is held out" if plan.folds.scored else ""
+    say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}{part}")
     data = ConnectomicsDataModule(volumes, plan, division, workers=_workers(flags))
     with memory_wanted(run, plan):
         fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline, flags=flags)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pytc_auto.data.folds import Division, Region, divide
+from pytc_auto.data.scored import scored_region
 from pytc_auto.data.volumes import LabelledVolume, whole_regions
 from pytc_auto.decoding.decode import candidates, combinations
 from pytc_auto.errors import PlanError
@@ -18,6 +19,7 @@ from pytc_auto.evaluation.erl import skeleton_scores
 from pytc_auto.evaluation.scores import Kind, figure_of_merit, score
 from pytc_auto.inference.predict import predict_box, stored
 from pytc_auto.io.skeletons import Skeletons
+from pytc_auto.io.volume import VolumePart
 from pytc_auto.pipeline.pictures import progress_picture
 from pytc_auto.progress import Progress, silent
 from pytc_auto.schema.heads import PolarityHead
@@ -56,7 +58,9 @@ class HeldOut:
         def watch(share: float) -> None:
             progress(f"predicting held-out region {number}", share * region.box.size, region.box.size)
 
-        values = predict_box([network], self.volumes[region.volume].image, self.plan, region.box, device=device, progress=watch)
+        seen = VolumePart(self.volumes[region.volume].image, region.context)
+        box = region.box.relative_to(region.context.start)
+        values = predict_box([network], seen, self.plan, box, device=device, progress=watch)
         return stored(values, self.plan)
 
     def truth(self, number: int) -> tuple[Array, npt.NDArray[np.bool_]]:
@@ -117,21 +121,27 @@ class HeldOut:
 
 
 def division_of(plan: Plan, volumes: Sequence[LabelledVolume], number: int) -> Division:
-    """What a fold learns from and what it holds out. Where run lengths choose, a part without a skeleton is not scored.
+    """What a fold learns from and what it is scored on: what it holds out, or a box of each part where the plan says so.
+
+    Where run lengths choose, a part without a skeleton is not scored.
 
     Raises:
         PlanError: There is no such fold, or run lengths are to choose and nothing that it holds out has a skeleton.
     """
     division = divide(plan.folds, whole_regions(volumes), number)
     if plan.decoder.metric != "nerl":
-        return division
-    scored = tuple(region for region in division.validation if _has_skeletons(volumes[region.volume], region))
-    if not scored:
+        return _scored(division, plan, volumes)
+    traced = tuple(region for region in division.validation if _has_skeletons(volumes[region.volume], region))
+    if not traced:
         raise PlanError(
             f"{plan.name}: fold {number} holds out no piece of a skeleton, so nerl cannot choose anything. "
             "Plan with other folds, such as folds.axis=y, or with decoder.metric=voi."
         )
-    return replace(division, validation=scored)
+    return _scored(replace(division, validation=traced), plan, volumes)
+
+
+def _scored(division: Division, plan: Plan, volumes: Sequence[LabelledVolume]) -> Division:
+    return replace(division, validation=tuple(scored_region(volumes, region, plan) for region in division.validation))
 
 
 def _has_skeletons(volume: LabelledVolume, region: Region) -> bool:

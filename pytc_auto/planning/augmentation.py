@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytc_auto.geometry import FLAT_FROM, SECTIONS_FROM, ZyxFloat, anisotropy, cutting_axis
+from pytc_auto.geometry import FLAT_FROM, SECTIONS_FROM, Zyx, ZyxFloat, anisotropy, cutting_axis
 from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.schema.augmentation import (
     Affine,
@@ -42,12 +42,19 @@ ALWAYS = ("affine", "intensity", "blur", "noise")
 SECTIONED = ("section_shift", "section_intensity", "missing_section")
 
 
-def choose_augmentation(fingerprint: Fingerprint, voxel_size_nm: ZyxFloat, symmetries: int) -> Decision[Augmentation]:
-    """Section effects for thin-section data; defects that were measured for any."""
+def choose_augmentation(fingerprint: Fingerprint, voxel_size_nm: ZyxFloat, patch: Zyx, symmetries: int) -> Decision[Augmentation]:
+    """Section effects for thin-section data; defects that were measured for any.
+
+    Args:
+        fingerprint: Says how sections differ.
+        voxel_size_nm: Of the working grid.
+        patch: On that grid. A plate is not tilted: most of what it would show lies outside of the volume.
+        symmetries: Order of the group.
+    """
     facts, ratio = fingerprint.sections, anisotropy(voxel_size_nm)
     sectioned = ratio >= SECTIONS_FROM
     names = {*ALWAYS, *(SECTIONED if sectioned else ()), *_measured(facts)}
-    every = every_effect(facts, voxel_size_nm)
+    every = every_effect(facts, voxel_size_nm, patch)
     effects = Effects(**{name: getattr(every, name) for name in Effects.model_fields if name in names})
     rule = "augmentation.sections" if sectioned else "augmentation.isotropic"
     numbers = {"anisotropy": rounded(ratio), "mean_drift": facts.mean_drift, "std_drift": facts.std_drift}
@@ -62,7 +69,7 @@ def _measured(facts: SectionFacts) -> list[str]:
     return [name for name, rate in found.items() if rate > 0]
 
 
-def every_effect(facts: SectionFacts, voxel_size_nm: ZyxFloat) -> Effects:
+def every_effect(facts: SectionFacts, voxel_size_nm: ZyxFloat, patch: Zyx) -> Effects:
     """All effects that there are, as strong as they should be for these data.
 
     Rates of defects are twice the measured ones; lengths that are not measured follow the finest voxel.
@@ -70,7 +77,7 @@ def every_effect(facts: SectionFacts, voxel_size_nm: ZyxFloat) -> Effects:
     fine = min(voxel_size_nm)
     coarse = max(voxel_size_nm)
     return Effects(
-        affine=Affine(probability=0.2, rotation_degrees=_rotation(voxel_size_nm, anisotropy(voxel_size_nm)), scale=0.15),
+        affine=Affine(probability=0.2, rotation_degrees=_rotation(voxel_size_nm, patch), scale=0.15),
         elastic=Elastic(probability=0.2, grid_nm=rounded(32 * fine), displacement_nm=rounded(2.5 * fine)),
         section_shift=SectionShift(probability=0.2, shift_nm=_shift(facts, fine)),
         dropped_section=DroppedSection(probability=0.1),
@@ -96,11 +103,16 @@ def every_effect(facts: SectionFacts, voxel_size_nm: ZyxFloat) -> Effects:
     )
 
 
-def _rotation(voxel_size_nm: ZyxFloat, ratio: float) -> tuple[float, float, float]:
-    """About all axes, about the cutting axis only, or with small tilts between."""
+def _rotation(voxel_size_nm: ZyxFloat, patch: Zyx) -> tuple[float, float, float]:
+    """About all axes, about the cutting axis only, or with small tilts between; about an axis as the patch has room to turn."""
+    ratio, cut = anisotropy(voxel_size_nm), cutting_axis(voxel_size_nm)
     tilt = 180.0 if ratio < SECTIONS_FROM else 0.0 if ratio >= FLAT_FROM else TILT_DEGREES
-    cut = cutting_axis(voxel_size_nm)
-    about = [180.0 if i == cut else tilt for i in range(3)]
+    extents = [n * s for n, s in zip(patch, voxel_size_nm, strict=True)]
+    about = []
+    for axis in range(3):
+        shorter, longer = sorted(extents[:axis] + extents[axis + 1 :])
+        room = 180.0 if 2 * shorter >= longer else TILT_DEGREES if 4 * shorter >= longer else 0.0
+        about.append(min(room, 180.0 if axis == cut else tilt))
     return about[0], about[1], about[2]
 
 

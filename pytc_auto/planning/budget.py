@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from pytc_auto.errors import BudgetError
 from pytc_auto.geometry import Zyx, patch_starts
 from pytc_auto.planning.by_hand import ByHand
 from pytc_auto.planning.cost import relative_work
-from pytc_auto.planning.folds import Labelled
+from pytc_auto.planning.folds import Labelled, scored_extent
 from pytc_auto.planning.memory import memory_bytes
 from pytc_auto.planning.network import Candidate
 from pytc_auto.planning.prediction import choose_window
@@ -38,6 +38,10 @@ TUNING_VALIDATIONS = 2.0
 MOST_VALIDATIONS = 8
 LEAST_VALIDATIONS = 3
 VALIDATION_SHARE = 0.15
+MOST_SCORED = 64_000_000
+"""Voxels of a held-out part that are scored, a cube of 400. More do not choose better, and may take as long as training."""
+SCORED_MEMORY_SHARE = 0.25
+"""Of the memory, for the logits of what is scored."""
 REFIT_FROM = 0.25
 """A single fold that leaves out this share of the labelled voxels, guard included, is refitted on all of them."""
 REFIT_SHARE = 1 / 3
@@ -55,6 +59,7 @@ class Schedule:
         refit_steps: On all data, after the fold.
         fits: Steps that the time has room for; without a time as many as one likes.
         left_out: Share of the labelled voxels that the fold does not learn from.
+        scored: Extent of the box of each held-out part that is scored; None: all of it.
     """
 
     candidate: Candidate
@@ -65,6 +70,7 @@ class Schedule:
     validate_every: int
     fits: int
     left_out: float | None
+    scored: Zyx | None
     seconds_per_step: float
     validation_seconds: float
     bytes: int
@@ -84,6 +90,44 @@ def memory_room(machine: Machine) -> float:
     if machine.memory_scale is None:
         return MEMORY_SHARE * machine.memory_gb * 1e9
     return PROBED_SHARE * machine.memory_gb * 1e9 / machine.memory_scale
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """What one validation takes.
+
+    Attributes:
+        patch: Of the network.
+        window: Patches that are predicted at once, along each axis.
+        step: Seconds of one for one patch; a forward pass is a third of it.
+        labelled: How much of each volume is; None where it is not known.
+    """
+
+    patch: Zyx
+    window: int
+    step: float
+    labelled: Labelled | None
+
+    def seconds(self, folds: Folds) -> float:
+        """Prediction of what is held out and scored, and its decoding."""
+        if self.labelled is None:
+            return 60.0
+        return sum(self._of_part(*boxes) for boxes in self.labelled.held_out(folds))
+
+    def seconds_alone(self, parts: Sequence[Zyx]) -> float:
+        """The same of boxes that are volumes of their own."""
+        return sum(self._of_part(part, part) for part in parts)
+
+    def _of_part(self, whole: Zyx, held: Zyx) -> float:
+        """The same of one box and the part of it that is held out."""
+        windows, size = 1, 1
+        for extent, part, n in zip(whole, held, self.patch, strict=True):
+            length = min(extent, n * self.window if n > 1 else n)
+            starts = patch_starts(extent, length, max(1, length // 2))
+            windows *= sum(start + length > extent - part for start in starts)
+            size *= length
+        forward = windows * size / math.prod(self.patch) * self.step / 3
+        return forward + math.prod(held) / 1e6 * DECODE_SECONDS_PER_MEGAVOXEL
 
 
 @dataclass(frozen=True)
@@ -123,13 +167,13 @@ class Budget:
         channels = self.channels(patch)
         accumulate = self.by_hand.get("sampling", "accumulate") or math.ceil(LEAST_SAMPLES[machine.device] / batch)
         step = machine.seconds_per_step * relative_work(network, patch, channels, batch * accumulate)
-        folds = self.folds(candidate)
-        window = choose_window(machine, network, patch, channels)
-        validation = _validation_seconds(patch, window, step / batch / accumulate, folds, self.labelled)
+        one = _Validation(patch, choose_window(machine, network, patch, channels), step / batch / accumulate, self.labelled)
+        folds = self._scored(self.folds(candidate), one, channels)
+        validation = one.seconds(folds)
         left_out = _left_out(folds, self.labelled)
         validations, steps, fits = UNLIMITED_VALIDATIONS, UNLIMITED_STEPS, sys.maxsize
-        if machine.seconds is not None:
-            room = machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
+        room = _room(machine)
+        if room is not None:
             validations = int(min(MOST_VALIDATIONS, max(LEAST_VALIDATIONS, VALIDATION_SHARE * room // max(validation, 1e-9))))
             steps = fits = max(0, int((room - (validations + TUNING_VALIDATIONS) * validation) / step))
         share = REFIT_SHARE if left_out is None or left_out >= REFIT_FROM else 0.0
@@ -140,10 +184,32 @@ class Budget:
             *_divided(steps, share, validations, self.by_hand),
             fits=fits,
             left_out=left_out,
+            scored=folds.scored,
             seconds_per_step=step,
             validation_seconds=validation,
             bytes=memory_bytes(network, patch, channels, batch),
         )
+
+    def _scored(self, folds: Folds, one: _Validation, channels: int) -> Folds:
+        """The folds; where to validate on all that is held out takes too much time or memory, with a box of it that does not."""
+        if self.labelled is None or self.by_hand.gives("folds", "scored"):
+            return folds
+        room = _room(self.machine)
+        seconds = math.inf if room is None else VALIDATION_SHARE * room / LEAST_VALIDATIONS
+        voxels = min(MOST_SCORED, SCORED_MEMORY_SHARE * self.machine.memory_gb * 1e9 / (4 * channels))
+
+        def affordable(parts: Sequence[Zyx]) -> bool:
+            return max(map(math.prod, parts)) <= voxels and one.seconds_alone(parts) <= seconds
+
+        parts = [part for _, part in self.labelled.held_out(folds)]
+        if max(map(math.prod, parts)) <= voxels and one.seconds(folds) <= seconds:
+            return folds
+        return folds.replace(scored=scored_extent(parts, one.patch, affordable))
+
+
+def _room(machine: Machine) -> float | None:
+    """Seconds for steps and validations; None without a limit."""
+    return None if machine.seconds is None else machine.seconds * (1 - SPARE_SHARE) - STARTUP_SECONDS
 
 
 def _divided(steps: int, refit_share: float, validations: int, by_hand: ByHand) -> tuple[int, int, int]:
@@ -233,22 +299,3 @@ def _left_out(folds: Folds, labelled: Labelled | None) -> float | None:
     if labelled is not None:
         return labelled.left_out(folds)
     return 1 / folds.count if isinstance(folds, VolumeFolds) else None
-
-
-def _validation_seconds(patch: Zyx, window: int, step: float, folds: Folds, labelled: Labelled | None) -> float:
-    """Prediction of the held-out data and its decoding; one forward pass over a patch is a third of a step."""
-    if labelled is None:
-        return 60.0
-    return sum(_scored_seconds(patch, window, step, *boxes) for boxes in labelled.held_out(folds))
-
-
-def _scored_seconds(patch: Zyx, window: int, step: float, whole: Zyx, held: Zyx) -> float:
-    """The same of one box and the part of it that is held out."""
-    windows, size = 1, 1
-    for extent, part, n in zip(whole, held, patch, strict=True):
-        length = min(extent, n * window if n > 1 else n)
-        starts = patch_starts(extent, length, max(1, length // 2))
-        windows *= sum(start + length > extent - part for start in starts)
-        size *= length
-    forward = windows * size / math.prod(patch) * step / 3
-    return forward + math.prod(held) / 1e6 * DECODE_SECONDS_PER_MEGAVOXEL

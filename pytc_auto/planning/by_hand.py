@@ -47,6 +47,10 @@ class ByHand:
         """The value given for exactly this path; None where there is none."""
         return self.values.get(path)
 
+    def gives(self, *path: str) -> bool:
+        """Whether a value, be it null, is given for exactly this path."""
+        return path in self.values
+
     def within(self, name: str) -> dict[Path, object]:
         """All that is given in a field of the plan, by the rest of its path."""
         return {path[1:]: value for path, value in self.values.items() if path[0] == name}

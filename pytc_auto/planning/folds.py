@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,10 +29,12 @@ class Labelled:
 
     Attributes:
         extents: Of the boxes that hold the labels, on the working grid, in the order of the volumes.
+        boxes: The same in stored voxels.
         voxels: Stored voxels whose label means something, of each.
     """
 
     extents: tuple[Zyx, ...]
+    boxes: tuple[Zyx, ...]
     voxels: tuple[float, ...]
 
     @classmethod
@@ -43,12 +47,17 @@ class Labelled:
             return None
         extents = [zyx([max(1, math.ceil(n / s)) for n, s in zip(box, scale, strict=True)]) for box in known]
         voxels = [_labelled_voxels(v, box) for v, box in zip(volumes, known, strict=True)]
-        return cls(tuple(extents), tuple(voxels))
+        return cls(tuple(extents), tuple(known), tuple(voxels))
 
     @property
     def smallest(self) -> Zyx:
         """The shortest extent on each axis."""
         return zyx([min(extent[i] for extent in self.extents) for i in range(3)])
+
+    @property
+    def share(self) -> float:
+        """Of the voxels in the boxes, those whose label means something."""
+        return min(1.0, sum(self.voxels) / sum(map(math.prod, self.boxes)))
 
     @property
     def shares(self) -> list[float]:
@@ -66,7 +75,13 @@ class Labelled:
         return self.smallest if folds.volume is None else self.extents[folds.volume]
 
     def held_out(self, folds: Folds) -> list[tuple[Zyx, Zyx]]:
-        """The boxes that fold 0 is validated on, whole and held-out part; of volumes in turn the smallest stands for them."""
+        """The boxes that fold 0 is validated on, whole and held-out part; of volumes in turn the smallest stands for them.
+
+        A box that is scored instead of a larger part is predicted as a volume of its own.
+        """
+        if folds.scored is not None:
+            boxes = [_limited(part, folds.scored) for _, part in self.held_out(folds.replace(scored=None))]
+            return [(box, box) for box in boxes]
         if isinstance(folds, VolumeFolds):
             if folds.held_out_in is None:
                 return [(self.smallest, self.smallest)]
@@ -104,6 +119,29 @@ def choose_folds(fingerprint: Fingerprint, labelled: Labelled | None, patch: Zyx
     if labelled is not None and labelled.shares[labelled.largest] > TRAIN_SHARE:
         return _slabs(labelled, patch, volumes, limited=limited, volume=labelled.largest)
     return _volumes(labelled, volumes, limited=limited)
+
+
+def scored_extent(parts: Sequence[Zyx], patch: Zyx, affordable: Callable[[Sequence[Zyx]], bool]) -> Zyx:
+    """The largest box that may be scored in each held-out part: as many half patches on each axis, a whole patch at least.
+
+    Args:
+        parts: What is held out.
+        patch: On the same grid.
+        affordable: Whether boxes, one of each part, cost no more than they may. Larger ones cost more.
+    """
+
+    def box(halves: int) -> Zyx:
+        return zyx([max(n, halves * n // 2) for n in patch])
+
+    longest = zyx([max(part[axis] for part in parts) for axis in range(3)])
+    most = max(math.ceil(2 * extent / n) for extent, n in zip(longest, patch, strict=True))
+    larger = range(3, max(3, most + 1))
+    fitting = bisect_left(larger, True, key=lambda halves: not affordable([_limited(part, box(halves)) for part in parts]))
+    return _limited(longest, box(2 + fitting))
+
+
+def _limited(part: Zyx, box: Zyx) -> Zyx:
+    return zyx([min(a, b) for a, b in zip(part, box, strict=True)])
 
 
 def held_share(folds: SlabFolds) -> float:

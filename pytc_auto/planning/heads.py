@@ -17,6 +17,8 @@ ROOM_FOR_OFFSET = 4
 """A patch must be this many times as long as an offset, so that most of its voxels have a partner."""
 MOST_REACH = 2.0
 BOUNDARY_NM = 40.0
+BOUNDARY_SHARE = 1 / 3
+"""Of the diameter of a small object, so that its middle is no boundary."""
 MOST_CLASS_WEIGHT = 10.0
 
 
@@ -69,19 +71,27 @@ def choose_heads(
         return _class_head(fingerprint, labels)
     if task == "objects":
         loss: Literal["dice_bce", "dice_balanced_bce"] = "dice_balanced_bce" if rare else "dice_bce"
+        small = _small_diameter(fingerprint)
         heads: list[Head] = [
             BinaryHead(kind="foreground", width_nm=0.0, loss=loss, weight=1.0),
-            BinaryHead(kind="boundary", width_nm=boundary_width(voxel_size_nm), loss=loss, weight=1.0),
+            BinaryHead(kind="boundary", width_nm=boundary_width(voxel_size_nm, small), loss=loss, weight=1.0),
         ]
-        return Decision(heads, "heads.objects", {"boundary_nm": BOUNDARY_NM, "rare_foreground": rare})
+        return Decision(heads, "heads.objects", {"boundary_nm": BOUNDARY_NM, "rare_foreground": rare, "diameter_p10_nm": small})
     offsets = offsets_within(voxel_size_nm, patch)
     head = AffinityHead(kind="affinities", offsets=offsets, loss="balanced_bce", weight=1.0)
     return Decision([head], "heads.affinities", {"rings_nm": list(RINGS_NM), "channels": len(offsets)})
 
 
-def boundary_width(voxel_size_nm: ZyxFloat) -> float:
-    """Wide enough for two voxels in the plane."""
-    return rounded(max(BOUNDARY_NM, 2 * min(voxel_size_nm)))
+def boundary_width(voxel_size_nm: ZyxFloat, small_nm: float | None) -> float:
+    """Wide enough for two voxels in the plane, and no wider than a third of a small object's diameter, where that is known."""
+    wide = max(BOUNDARY_NM, 2 * min(voxel_size_nm))
+    return rounded(wide if small_nm is None else min(wide, BOUNDARY_SHARE * small_nm))
+
+
+def _small_diameter(fingerprint: Fingerprint) -> float | None:
+    """Of the objects that hold the smallest tenth of the foreground."""
+    diameters = fingerprint.labels.instances.diameter_nm if fingerprint.labels else None
+    return diameters["p10"] if diameters else None
 
 
 def _class_head(fingerprint: Fingerprint, labels: ClassLabels) -> Decision[Sequence[Head]]:

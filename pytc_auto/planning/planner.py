@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pytc_auto.schema.heads import Head, ShapeHead
 from pytc_auto.schema.network import Network
 from pytc_auto.schema.plan import (
     ClassLabels,
+    Folds,
     InstanceLabels,
     Intensity,
     Machine,
@@ -190,12 +192,26 @@ def _decide_the_rest(ground: _Ground, fit: Schedule, decided: Decisions) -> None
     channels = sum(head.channels for head in heads)
     order = _symmetries(ground, fit, heads)
     sampling = decided.add("sampling", _sampling(ground, fit))
-    decided.add("augmentation", choose_augmentation(fingerprint, size, order))
+    decided.add("augmentation", choose_augmentation(fingerprint, size, patch, order))
     decided.add("optimizer", _optimizer(sampling.steps))
-    decided.add("folds", choose_folds(fingerprint, ground.labelled, patch, limited=machine.seconds is not None))
+    decided.add("folds", _folds(ground, fit))
     decided.add("inference", choose_inference(machine, network, patch, channels, order))
-    decided.add("decoder", choose_decoder(fingerprint, ground.task, heads))
+    decided.add("decoder", choose_decoder(fingerprint, ground.task, heads, size))
     decided.add("memory", _memory(machine, fit.bytes, fit.batch))
+
+
+def _folds(ground: _Ground, fit: Schedule) -> Decision[Folds]:
+    """How the data are divided, and how much of what is held out is scored."""
+    limited = ground.machine.seconds is not None
+    chosen = choose_folds(ground.fingerprint, ground.labelled, fit.candidate.patch, limited=limited)
+    if fit.scored is None or ground.labelled is None:
+        return chosen
+    held_out, scored = (
+        sum(math.prod(part) for _, part in ground.labelled.held_out(folds))
+        for folds in (chosen.value, chosen.value.replace(scored=fit.scored))
+    )
+    numbers = {**chosen.numbers, "held_out_voxels": held_out, "scored_voxels": scored}
+    return Decision(chosen.value.replace(scored=fit.scored), chosen.rule, numbers)
 
 
 def _heads(ground: _Ground, patch: Zyx) -> Decision[Sequence[Head]]:
@@ -246,7 +262,7 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
         steps=fit.fold_steps,
         validate_every=fit.validate_every,
         refit_steps=fit.refit_steps,
-        foreground_share=FOREGROUND_SHARE if _is_rare(ground) else 0.0,
+        foreground_share=FOREGROUND_SHARE if _is_rare(ground, ground.labelled.share if ground.labelled else 1.0) else 0.0,
         seed=0,
         patience=None,
     )
@@ -256,6 +272,7 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
         "seconds": ground.machine.seconds,
         "left_out_share": round(fit.left_out, 3) if fit.left_out is not None else None,
         "rarest_share": rounded(rarest) if rarest is not None else None,
+        "labelled_share": rounded(ground.labelled.share) if ground.labelled else None,
         "foreground_fraction": facts.foreground_fraction if facts else None,
     }
     if rarest is None:
@@ -263,10 +280,12 @@ def _sampling(ground: _Ground, fit: Schedule) -> Decision[Sampling]:
     return Decision(sampling, "sampling.time" if ground.machine.seconds else "sampling.steps", numbers)
 
 
-def _is_rare(ground: _Ground) -> bool:
-    """Whether foreground or a class is. Not known: neurons are taken to fill the volume, objects and classes not to."""
+def _is_rare(ground: _Ground, labelled: float = 1.0) -> bool:
+    """Whether foreground or a class is, where a share is labelled. Not known: neurons fill the volume, others do not."""
     rarest = _rarest_share(ground)
-    return ground.task != "neurons" if rarest is None else rarest < RARE_CLASS
+    if rarest is None:
+        return ground.task != "neurons" or labelled < RARE_CLASS
+    return rarest * labelled < RARE_CLASS
 
 
 def _rarest_share(ground: _Ground) -> float | None:

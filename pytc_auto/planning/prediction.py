@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from pytc_auto.geometry import Zyx, zyx
-from pytc_auto.planning.decisions import Decision
+from pytc_auto.geometry import Zyx, ZyxFloat, zyx
+from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.planning.memory import forward_bytes
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.fingerprint import Fingerprint
@@ -20,6 +21,8 @@ WINDOW = 2
 """Patches along each axis of what is predicted at once."""
 WINDOW_MEMORY_SHARE = 0.5
 DENSE_FOREGROUND = 0.95
+OBJECT_SIZES = ((20, 1 / 8), (100, 1 / 2))
+"""Least voxels of an object that are tried, each no more than a share of the volume of the small ones."""
 
 
 def choose_window(machine: Machine, network: Network, patch: Zyx, channels: int) -> int:
@@ -44,8 +47,17 @@ def choose_inference(machine: Machine, network: Network, patch: Zyx, channels: i
     return Decision(inference, "inference.block_memory", dict(numbers))
 
 
-def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head]) -> Decision[Decoder]:
-    """The decoder family of the task and its heads, the grid that validation searches, and the metric that chooses."""
+def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head], voxel_size_nm: ZyxFloat) -> Decision[Decoder]:
+    """The decoder family of the task and its heads, the grid that validation searches, and the metric that chooses.
+
+    Objects grow from seeds where foreground stands clear of boundary. What is too small or thin for that is what hangs together.
+
+    Args:
+        fingerprint: Has the sizes of objects.
+        task: As chosen.
+        heads: As chosen.
+        voxel_size_nm: Of the working grid.
+    """
     foreground = fingerprint.labels.foreground_fraction if fingerprint.labels else None
     if any(isinstance(head, PolarityHead) for head in heads):
         grid = {"threshold": [0.3, 0.5, 0.7], "gap_nm": [0.0, 40.0], "min_size": [0, 100]}
@@ -54,10 +66,18 @@ def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head]) 
         decoder = Decoder(kinds=["argmax"], grid={"min_size": [0, 50, 200]}, metric="dice")
         return Decision(decoder, "decoder.classes", {})
     if task == "objects":
-        grid = {"seed_threshold": [0.3, 0.5, 0.7], "foreground_threshold": [0.3, 0.5, 0.7], "min_size": [20, 100]}
+        least = _least_voxels(fingerprint, voxel_size_nm)
+        thresholds = [0.3, 0.5, 0.7]
+        grid = {"seed_threshold": thresholds, "foreground_threshold": thresholds, "threshold": thresholds}
+        grid |= {
+            "min_size": sorted(
+                {min(n, int(share * least)) for n, share in OBJECT_SIZES} if least else {n for n, _ in OBJECT_SIZES}
+            )
+        }
         if any(isinstance(head, DistanceHead) for head in heads):
             grid["distance_threshold"] = [0.2, 0.5, 0.8]
-        return Decision(Decoder(kinds=["seeded"], grid=grid, metric="ap"), "decoder.objects", {})
+        numbers: Numbers = {"voxels_p10": least}
+        return Decision(Decoder(kinds=["seeded", "components"], grid=grid, metric="ap"), "decoder.objects", numbers)
     dense = foreground is not None and foreground >= DENSE_FOREGROUND
     grid = {
         "threshold": [round(0.05 * i, 2) for i in range(4, 19)],
@@ -66,12 +86,18 @@ def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head]) 
         "min_size": [0, 100, 400],
     }
     decoder = Decoder(kinds=["agglomerate", "mutex"], grid=grid, metric="nerl" if _traced(fingerprint) else "voi")
-    numbers: Numbers = {"foreground_fraction": foreground, "dense": dense}
+    numbers = {"foreground_fraction": foreground, "dense": dense}
     if fingerprint.skeletons is None:
         return Decision(decoder, "decoder.neurons", numbers)
     facts = fingerprint.skeletons
     numbers |= {"skeletons": facts.count, "volumes_with_skeletons": facts.volumes, "volumes_with_labels": _labelled(fingerprint)}
     return Decision(decoder, "decoder.skeletons" if _traced(fingerprint) else "decoder.too_few_skeletons", numbers)
+
+
+def _least_voxels(fingerprint: Fingerprint, voxel_size_nm: ZyxFloat) -> float | None:
+    """Voxels of the working grid that an object has that is larger than a tenth of them; None where it is not known."""
+    volumes = fingerprint.labels.instances.volume_nm3 if fingerprint.labels else None
+    return rounded(volumes["p10"] / math.prod(voxel_size_nm)) if volumes else None
 
 
 def _traced(fingerprint: Fingerprint) -> bool:

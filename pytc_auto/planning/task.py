@@ -19,7 +19,7 @@ def choose_task(fingerprint: Fingerprint, declared: Task | None) -> Decision[Tas
     """Neurons, objects or classes; a declared task wins.
 
     Raises:
-        PlanError: Nothing is known of the labels and no task is declared.
+        PlanError: Nothing is known of the labels, or they are lines, and no task is declared.
     """
     wanted = declared or fingerprint.task
     labels = fingerprint.labels
@@ -28,6 +28,11 @@ def choose_task(fingerprint: Fingerprint, declared: Task | None) -> Decision[Tas
     if labels is None:
         raise PlanError(
             f"{fingerprint.name}: nothing is known of the labels. Declare the task: --task neurons, objects or classes."
+        )
+    if labels.kind == "skeletons":
+        raise PlanError(
+            f"{fingerprint.name}: the labels are lines, not regions. Center lines of neurons go into skeletons/, beside regions "
+            "in labels/. If the lines are what is to be segmented, say what they are: --task neurons, objects or classes."
         )
     if labels.kind in ("mask", "classes"):
         return Decision("classes", f"task.{labels.kind}", {"values": len(labels.values or {}), "components": labels.components})

@@ -131,6 +131,11 @@ class Optimizer(Part):
         return self
 
 
+def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
+    """What is left to its default is not told."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 class SlabFolds(Part):
     """A volume is divided along an axis: ``count`` slabs, one held out per fold."""
 
@@ -144,10 +149,13 @@ class SlabFolds(Part):
         None,
         description="number of the labelled volume that is divided, the others are learned from whole; null: all are divided",
     )
+    scored: PositiveZyx | None = Field(
+        None, description="extent of the box of each held-out part that is predicted and scored; null: all of it"
+    )
 
     @model_serializer(mode="wrap")
     def _all_are_not_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if (name, value) != ("volume", None)}
+        return _without_nulls(handler(self))
 
 
 class VolumeFolds(Part):
@@ -159,10 +167,13 @@ class VolumeFolds(Part):
     held_out_in: list[NonNegativeInt] | None = Field(
         None, description="the fold that holds out each labelled volume; null: volume i in fold i modulo count"
     )
+    scored: PositiveZyx | None = Field(
+        None, description="extent of the box of each held-out part that is predicted and scored; null: all of it"
+    )
 
     @model_serializer(mode="wrap")
     def _in_turn_is_not_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if (name, value) != ("held_out_in", None)}
+        return _without_nulls(handler(self))
 
     @model_validator(mode="after")
     def _each_fold_holds_out_something(self) -> Self:

@@ -164,6 +164,14 @@ def test_an_object_is_pasted_with_its_image_and_its_rim():
         np.testing.assert_array_equal(array, old)
 
 
+def test_what_is_unlabeled_of_an_object_is_not_pasted():
+    crop = scene()
+    crop.unlabeled_zyx[4:, 3:6, 4:8] = True
+    got = apply_copy_paste(crop, (PasteDraw(0.0, (1.0, 0.0, 1.0), ()),))
+    known = (crop.labels_zyx == 2**60 + 1) & ~crop.unlabeled_zyx
+    assert (got.labels_zyx == 2**60 + 1).sum() == (crop.labels_zyx == 2**60 + 1).sum() + known.sum()
+
+
 @pytest.mark.parametrize("where", [(0.4, 0.2, 0.2), (1.0, 0.8, 0.8), (0.0, 1.0, 0.0)], ids=["itself", "another", "unlabeled"])
 def test_an_object_that_has_no_room_stays_where_it_is(where):
     crop = scene()

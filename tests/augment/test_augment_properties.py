@@ -25,7 +25,7 @@ def cases(draw):
     shape = tuple(draw(st.lists(st.integers(2, 17), min_size=3, max_size=3)))
     size = tuple(draw(st.sampled_from([4.0, 5.0, 9.0, 30.0, 45.0])) for _ in range(3))
     names = draw(st.sets(st.sampled_from(list(Effects.model_fields)), min_size=1, max_size=6))
-    every = every_effect(UNKNOWN, size)
+    every = every_effect(UNKNOWN, size, [round(1000 / s) for s in size])
     effects = Effects(**{name: getattr(every, name).replace(probability=draw(st.sampled_from([0.5, 1.0]))) for name in names})
     return shape, size, effects, draw(st.sampled_from(DTYPES)), draw(st.integers(0, 2**20))
 

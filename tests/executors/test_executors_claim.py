@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -74,6 +75,30 @@ def test_a_living_process_is_heard(path, monkeypatch):
         while file.stat().st_mtime < 1:
             assert time.monotonic() < deadline
     assert read_worker(file) is None
+
+
+def test_a_beat_that_is_missed_is_not_the_last(path, monkeypatch):
+    """A file server may be busy; the next beat is heard, until the file is gone."""
+    monkeypatch.setattr(presence, "BEAT_SECONDS", 0.01)
+    beats, utime = [], os.utime
+
+    def busy(file, *given):
+        beats.append(file)
+        if len(beats) < 3:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        utime(file, *given)
+
+    monkeypatch.setattr(presence.os, "utime", busy)
+    file = path.with_name("decode.0")
+    with claimed(path):
+        utime(file, (0, 0))
+        deadline = time.monotonic() + 10
+        while file.stat().st_mtime < 1:
+            assert time.monotonic() < deadline
+        file.unlink()
+        while "presence" in {thread.name for thread in threading.enumerate()}:
+            assert time.monotonic() < deadline
+    assert len(beats) >= 3
 
 
 def test_of_many_that_try_at_once_one_has_it(path):

@@ -67,6 +67,16 @@ def test_long_lists_are_shortened():
             "Only some of the objects seem to be labelled. If 0 means that nobody looked: declare unlabeled: [0].",
         ),
         (
+            {"coverage": "sparse", "touching_fraction": 0.002},
+            "Only some of the objects seem to be labelled. If 0 means that nobody looked: label what lies around some of "
+            "them, too, and declare unlabeled: [0]; without that nothing shows where objects end.",
+        ),
+        (
+            {"coverage": "sparse", "touching_fraction": 0.0, "unlabeled": [0]},
+            "0 is declared as not labelled, and hardly any labelled objects touch: nothing shows a network where objects end. "
+            "Label what lies around some of them, too, or, where 0 is background, do not declare it.",
+        ),
+        (
             {"ignore_candidates": [{"value": 255, "fraction": 0.034, "reason": "it is far from the other classes"}]},
             "Label value 255 looks like 'not labelled' (it is far from the other classes; 3.4% of the voxels): "
             "declare unlabeled: [255] in dataset.yaml.",

@@ -40,6 +40,17 @@ def test_an_image_stays_one_section(make_plan):
     assert window_plan(plan, (1, 100, 70)).patch == (1, 64, 64)
 
 
+@pytest.mark.parametrize("shape", [(50, 32, 32), (50, 8, 200), (50, 40, 40), (6, 300, 20), (3, 64, 64)])
+def test_a_network_of_one_section_sees_one_section_of_any_stack(make_plan, shape):
+    """Its normalization must not know of the others."""
+    flat = {**UNET, "strides": [[1, 1, 1], [1, 2, 2]], "kernels": [[1, 3, 3], [1, 3, 3]]}
+    plan = make_plan(patch=(1, 32, 32), window=2, network=flat, heads=[FOREGROUND])
+    stack, single = window_plan(plan, shape).patch, window_plan(plan, (1, *shape[1:])).patch
+    assert stack == single
+    assert stack[0] == 1
+    assert all(n <= m for n, m in zip(stack, shape, strict=True))
+
+
 class Local(torch.nn.Module):
     """Knows what it was shown."""
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from samples import FOREGROUND, small_plan
-from tests_v1 import close, v1_predicts, v1_weights
+from tests_v1 import WAY, close, v1_predicts, v1_weights
 from torch import nn
 
 from pytc_auto.errors import DataError, ModelError
@@ -16,18 +16,6 @@ from pytc_auto.io.volume import ArrayVolume
 BOUNDARY = {**FOREGROUND, "kind": "boundary", "width_nm": 16.0}
 DISTANCE = {"kind": "signed_distance", "scale_nm": 64.0, "loss": "mse", "weight": 1.0}
 SIDES = {"kind": "polarity", "loss": "dice_bce", "weight": 1.0}
-WAY = {
-    "blending": "v1_gaussian",
-    "zoom": [1, 1, 1],
-    "patch": [5, 9, 9],
-    "stride": [2, 4, 5],
-    "pad": [[2, 2], [3, 3], [4, 4]],
-    "pad_mode": "reflect",
-    "activations": ["sigmoid", "sigmoid", "tanh"],
-    "symmetries": 1,
-    "merge": "mean",
-    "block": [4, 7, 8],
-}
 
 
 def v1_plan(heads=(FOREGROUND, BOUNDARY, DISTANCE), intensity=None, **way):

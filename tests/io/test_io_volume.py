@@ -46,9 +46,10 @@ def test_a_forked_process_opens_the_file_for_itself():
 def test_in_memory_respects_the_limit():
     volume = ArrayVolume(VOXELS, voxel_size_nm=(3.0, 2.0, 1.0), source="there")
     assert in_memory(volume, VOXELS.nbytes - 1) is volume
+    volume.offset_nm = (9.0, 4.0, 5.0)
     loaded = in_memory(volume, VOXELS.nbytes)
     assert loaded is not volume
-    assert (loaded.source, loaded.voxel_size_nm) == ("there", (3.0, 2.0, 1.0))
+    assert (loaded.source, loaded.voxel_size_nm, loaded.offset_nm) == ("there", (3.0, 2.0, 1.0), (9.0, 4.0, 5.0))
 
 
 @given(st.tuples(*[st.integers(-9, 2)] * 3), st.tuples(*[st.integers(3, 14)] * 3))

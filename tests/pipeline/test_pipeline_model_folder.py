@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from samples import AFFINITIES, FOREGROUND
 from tests_models import VOXEL_SIZE, write_model
+from tests_v1 import WAY
 
 from pytc_auto.errors import ModelError
 from pytc_auto.pipeline.model_folder import Model, open_models
@@ -48,6 +49,13 @@ def test_models_that_agree_go_together(tmp_path):
         (
             {"voxel_size_nm": [12.0, 12.0, 8.0], "working_scale": [2, 1, 1]},
             [r"voxel_size_nm: .*one has \(12\.0, 9\.0, 8\.0\), .*two has \(12\.0, 12\.0, 8\.0\)\.", "working_scale: "],
+        ),
+        (
+            {
+                "inference": {**WAY, "activations": ["sigmoid"] * 2},
+                "intensity": {"clip": [0, 255], "scale": [128, 50], "range": "volume"},
+            },
+            [r"inference: .*one has logits, .*two has v1's sigmoid, sigmoid\.", r"intensity\.range: .*stored, .*volume"],
         ),
     ],
 )

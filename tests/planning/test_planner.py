@@ -5,17 +5,22 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import CPU, fingerprint, mitochondria
 
+from pytc_auto.decoding.decode import candidates
 from pytc_auto.errors import BudgetError, PlanError
+from pytc_auto.evaluation.scores import score
 from pytc_auto.planning.by_hand import ByHand
+from pytc_auto.planning.heads import boundary_width
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.planning.prediction import choose_window
 from pytc_auto.schema.plan import Plan
+from pytc_auto.targets.boundary import boundary_from_labels
 
 
 def test_touching_neurons_get_affinities_and_eroded_borders():
@@ -137,7 +142,7 @@ def test_compact_instances_are_objects():
     plan = make_plan(fingerprint(solidity=0.9, border_fraction=0.1, foreground_fraction=0.2, touching_fraction=0.0), CPU)
     assert plan.task == "objects"
     assert [head.kind for head in plan.heads] == ["foreground", "boundary"]
-    assert plan.decoder.kinds == ["seeded"]
+    assert plan.decoder.kinds == ["seeded", "components"]
     assert plan.why["patch"].numbers["extent_p95_nm"] == 1000.0
 
 
@@ -352,3 +357,61 @@ def test_a_gpu_that_holds_one_patch_accumulates_two():
     assert (plan.sampling.batch, plan.sampling.accumulate) == (1, 2)
     assert make_plan(fingerprint(shape=(600, 600, 600)), PRESETS["M"]).sampling.accumulate == 1
     assert make_plan(fingerprint(), CPU).sampling.accumulate == 1
+
+
+def test_lines_are_refused_unless_it_is_said_what_they_are():
+    with pytest.raises(PlanError, match=r"the labels are lines, not regions\. Center lines of neurons go into skeletons/"):
+        make_plan(mitochondria(kind="skeletons"), CPU)
+    assert make_plan(mitochondria(kind="skeletons", task="objects"), CPU).task == "objects"
+
+
+@pytest.mark.parametrize(
+    ("diameter", "voxel", "width"),
+    [(24.0, 4.0, 8.0), (40.0, 8.0, 13.333), (300.0, 8.0, 40.0), (300.0, 25.0, 50.0), (None, 8.0, 40.0)],
+)
+def test_a_boundary_leaves_the_middle_of_small_objects(diameter, voxel, width):
+    assert boundary_width((voxel, voxel, voxel), diameter) == pytest.approx(width, abs=0.05)
+
+
+def test_objects_too_small_for_a_seed_are_found_and_kept():
+    """Perfect predictions of balls of three voxels: a seed in none of them, a component in each."""
+    size = (8.0, 8.0, 8.0)
+    facts = mitochondria(
+        voxel_size_nm=size,
+        diameter_nm={"p10": 24.0, "p50": 24.0, "p90": 24.0},
+        volume_nm3={"p10": 19 * 512.0, "p50": 19 * 512.0, "p90": 19 * 512.0},
+        task="objects",
+    )
+    plan = make_plan(facts, CPU)
+    assert plan.decoder.kinds == ["seeded", "components"]
+    assert max(plan.decoder.grid["min_size"]) <= 19 / 2
+    labels = np.zeros((20, 30, 40), np.uint32)
+    for number, place in enumerate(itertools.product(range(4, 18, 6), range(4, 28, 6), range(4, 38, 6)), 1):
+        ball = sum(np.square(i - a) for i, a in zip(np.indices(labels.shape), place, strict=True)) <= 2
+        labels[ball] = number
+    boundary = boundary_from_labels(labels, size, plan.heads[1].width_nm)
+    stored = np.stack([labels > 0, boundary]).astype(np.uint8) * 254 + 1
+    found = {choice.kind: score(segmented, labels, kind="instances")["ap"] for choice, segmented in candidates(stored, plan)}
+    assert found["components"] == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "rotation"),
+    [
+        ((300, 300, 300), (8.0, 8.0, 8.0), (180, 180, 180)),
+        ((1, 512, 512), (10.0, 10.0, 10.0), (180, 0, 0)),
+        ((4, 600, 600), (8.0, 8.0, 8.0), (180, 0, 0)),
+        ((60, 300, 300), (10.0, 10.0, 10.0), (180, 15, 15)),
+        ((100, 500, 500), (40.0, 8.0, 8.0), (180, 0, 0)),
+    ],
+)
+def test_a_plate_is_not_tilted(shape, size, rotation):
+    plan = make_plan(fingerprint(voxel_size_nm=size, shape=shape), PRESETS["M"])
+    assert plan.augmentation.effects.affine.rotation_degrees == rotation, plan.patch
+
+
+def test_of_sparse_labels_crops_are_drawn_around_what_is_labelled():
+    assert make_plan(fingerprint(), CPU).sampling.foreground_share == 0
+    plan = make_plan(fingerprint(labelled_fraction=0.01), CPU)
+    assert plan.sampling.foreground_share == 0.5
+    assert plan.why["sampling"].numbers["labelled_share"] == 0.01

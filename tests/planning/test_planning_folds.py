@@ -1,3 +1,6 @@
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -5,7 +8,9 @@ from samples import CPU, fingerprint
 
 from pytc_auto.data.folds import Region, divide
 from pytc_auto.geometry import Box
-from pytc_auto.planning.folds import Labelled
+from pytc_auto.planning.budget import LEAST_VALIDATIONS, MOST_SCORED, VALIDATION_SHARE
+from pytc_auto.planning.by_hand import read_overrides
+from pytc_auto.planning.folds import Labelled, scored_extent
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.patch import shrunk_by_volumes
 from pytc_auto.planning.planner import make_plan
@@ -114,3 +119,66 @@ def test_a_small_volume_that_shrinks_the_patch_is_named():
         facts = of_shapes(*alike)
         plan = make_plan(facts, PRESETS["M"])
         assert shrunk_by_volumes(facts, plan.working_scale, plan.patch, 1200.0) is None
+
+
+def machine(seconds):
+    return CPU.replace(seconds=seconds)
+
+
+@pytest.mark.parametrize("shapes", [((165, 768, 1024),), ((125, 1250, 1250),) * 3, ((900, 2000, 2100),)])
+@pytest.mark.parametrize("seconds", [1200.0, 3600.0])
+def test_of_much_that_is_held_out_a_box_is_scored_that_the_time_allows(shapes, seconds):
+    facts = of_shapes(*shapes)
+    plan = make_plan(facts, machine(seconds))
+    box, numbers = plan.folds.scored, plan.why["sampling"].numbers
+    assert all(n >= m for n, m in zip(box, np.minimum(plan.patch, shapes[0]), strict=True))
+    assert numbers["validation_seconds"] <= VALIDATION_SHARE * seconds / LEAST_VALIDATIONS
+    held = Labelled.of(facts, plan.working_scale).held_out(plan.folds)
+    assert all(whole == part and all(n <= m for n, m in zip(part, box, strict=True)) for whole, part in held)
+    told = plan.why["folds"].numbers
+    assert told["scored_voxels"] == sum(math.prod(part) for _, part in held) < told["held_out_voxels"]
+    longer = make_plan(facts, machine(4 * seconds)).folds.scored
+    assert longer is None or math.prod(longer) > math.prod(box)
+
+
+def test_what_can_be_scored_in_time_is_scored_whole():
+    plan = make_plan(of_shapes((130, 250, 250)), machine(3600.0))
+    assert plan.folds.scored is None
+    assert "scored" not in plan.folds.model_dump(mode="json")
+    assert "scored_voxels" not in plan.why["folds"].numbers
+
+
+def test_without_a_limit_of_time_memory_limits_what_is_scored():
+    facts = of_shapes((1000, 1000, 1100))
+    boxes = [make_plan(facts, PRESETS[size]).folds.scored for size in ("S", "L")]
+    assert math.prod(boxes[0]) < math.prod(boxes[1]) <= MOST_SCORED
+
+
+def test_how_much_is_scored_can_be_said():
+    facts = of_shapes((165, 768, 1024))
+    given = make_plan(facts, machine(3600.0), by_hand=read_overrides(["folds.scored=[40,80,90]"]))
+    assert given.folds.scored == (40, 80, 90)
+    assert given.why["folds.scored"].rule == "by hand"
+    rule = make_plan(facts, machine(3600.0))
+    assert given.why["sampling"].numbers["validation_seconds"] < rule.why["sampling"].numbers["validation_seconds"]
+    whole = make_plan(facts, machine(3600.0), by_hand=read_overrides(["folds.scored=null"]))
+    assert whole.folds.scored is None
+    assert whole.why["sampling"].numbers["validation_seconds"] > rule.why["sampling"].numbers["validation_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "patch"),
+    [([(165, 768, 256)], (80, 80, 80)), ([(20, 576, 1024), (12, 90, 400)], (14, 64, 64)), ([(60, 300, 1)], (16, 32, 1))],
+)
+@pytest.mark.parametrize("most", [0, 20_000, 300_000, 3_000_000, 10**9])
+def test_the_largest_box_that_is_affordable_against_trying_all(parts, patch, most):
+    def cost(boxes):
+        return sum(map(math.prod, boxes))
+
+    def cut(box):
+        return [tuple(map(min, part, box)) for part in parts]
+
+    found = scored_extent(parts, patch, lambda boxes: cost(boxes) <= most)
+    tried = [tuple(max(n, halves * n // 2) for n in patch) for halves in range(2, 200)]
+    wanted = [box for box in tried if cost(cut(box)) <= most][-1:] or tried[:1]
+    assert cut(found) == cut(wanted[0])
