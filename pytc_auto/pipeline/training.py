@@ -151,8 +151,7 @@ def train_fold(  # noqa: PLR0913
         note_start(run.dataset(), held_out, start_from(network, plan, start, number, say), folder, say)
     elif not begun:
         (folder / STARTED).unlink(missing_ok=True)
-    part = f" on {'×'.join(map(str, plan.folds.scored))} voxels of what is held out" if plan.folds.scored else ""
-    say(f"Training fold {number}: {plan.sampling.steps} steps, validated every {plan.sampling.validate_every}{part}")
+    say(f"Training fold {number}: {_steps(plan)}")
     data = ConnectomicsDataModule(volumes, plan, division, workers=_workers(flags))
     with memory_wanted(run, plan):
         fitted = fit(plan, network, data, folder, validate=held_out.quick_score, deadline=deadline, flags=flags)
@@ -165,6 +164,11 @@ def train_fold(  # noqa: PLR0913
         scores.save(folder / "scores.json")
     wait_for_all()
     return fitted.stopped_early
+
+
+def _steps(plan: Plan) -> str:
+    part = f" on {'×'.join(map(str, plan.folds.scored))} voxels of what is held out" if plan.folds.scored else ""
+    return f"{plan.sampling.steps} steps, validated every {plan.sampling.validate_every}{part}"
 
 
 def fold_is_trained(run: Run, number: int) -> bool:
