@@ -122,9 +122,11 @@ def _ours(
 
 
 def peer_plan(name: str, patch: Zyx, size: tuple[float, float, float], *, binary: bool, more: Sequence[str] = ()) -> Plan:
-    """A plan whose effects are those of nnU-Net, at its rates."""
+    """A plan whose effects are those of nnU-Net, at its rates, for volumes of twice the patch."""
     known = Path(__file__).parent.parent / "fingerprints" / f"{BINARY if binary else name}.json"
     facts = Fingerprint.load(known).replace(voxel_size_nm=size)
+    made = [v.replace(shape=[2 * n for n in patch], labels_box=None, voxel_size_nm=size) for v in facts.volumes]
+    facts = facts.replace(volumes=made)
     flat = patch[0] < patch[1]
     effects = {
         "affine": {

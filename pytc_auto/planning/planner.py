@@ -16,7 +16,14 @@ from pytc_auto.planning.decisions import Decision, rounded
 from pytc_auto.planning.folds import Labelled, choose_folds
 from pytc_auto.planning.heads import choose_heads
 from pytc_auto.planning.network import LEAST_STEPS, START_WIDTH, Candidate, candidate, fitting, kinds
-from pytc_auto.planning.patch import PatchFamily, field_of_view, refuse_outsized, smallest_extent, wanted_field_of_view
+from pytc_auto.planning.patch import (
+    MOST_VOXELS,
+    PatchFamily,
+    field_of_view,
+    refuse_outsized,
+    smallest_extent,
+    wanted_field_of_view,
+)
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
 from pytc_auto.planning.scale import choose_scale
 from pytc_auto.planning.task import choose_task, read_labels
@@ -149,6 +156,8 @@ def _choose_patch(ground: _Ground) -> tuple[Schedule, Decision[Zyx]]:
         by_hand=by_hand,
     )
     fit, limit = _most_demanding_kind(ground, patches, budget)
+    if limit == "nothing" and given is None and math.prod(family.patch(wanted_nm)) > MOST_VOXELS:
+        limit = "most_voxels"
     got = field_of_view(fit.candidate.patch, ground.voxel_size_nm)
     extent = list(ground.extent) if ground.extent else None
     numbers = {"wanted_nm": wanted_nm, "got_nm": got, "limited_by": limit, "volume": extent, **numbers}

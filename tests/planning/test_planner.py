@@ -50,6 +50,12 @@ def test_half_an_hour_on_a_cpu_fits_enough_steps_with_a_patch_of_600_nm_or_more(
     assert plan.why["patch"].numbers["limited_by"] == "time"
 
 
+def test_a_patch_that_more_voxels_would_not_help_says_so():
+    plan = make_plan(fingerprint(voxel_size_nm=(2.0, 2.0, 2.0), shape=(600, 600, 600)), PRESETS["L"])
+    assert plan.patch == (128, 128, 128)
+    assert plan.why["patch"].numbers["limited_by"] == "most_voxels"
+
+
 def test_less_time_takes_the_patch_first_and_the_width_then():
     machine = CPU.replace(precision="fp32")
     rich, poor, poorest = (make_plan(fingerprint(), machine.replace(seconds=s)) for s in (36000, 1800, 500))
