@@ -96,7 +96,7 @@ def check_comparable(judged: Sequence[Judged]) -> None:
     """
     faults = [fault for other in judged[1:] for fault in _differences(judged[0], other)]
     if faults:
-        told = "Name runs of the same data, folds, working scale and metric."
+        told = "Name runs of the same data, folds (folds.scored, too), working scale and metric."
         raise PlanError("\n".join(["These runs cannot be compared:", *faults, told]))
 
 

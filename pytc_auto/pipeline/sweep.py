@@ -17,17 +17,19 @@ from pydantic import Field
 from pytc_auto.errors import BudgetError, OutputError, PlanError, PytcError
 from pytc_auto.evaluation.scores import figure_of_merit
 from pytc_auto.files import write_whole
-from pytc_auto.geometry import ZyxFloat
+from pytc_auto.geometry import ZyxFloat, zyx
 from pytc_auto.pipeline.jobs import run_as_jobs
-from pytc_auto.pipeline.planning import decide, default_name, look
+from pytc_auto.pipeline.planning import Looked, Planned, decide, default_name, look
 from pytc_auto.pipeline.runs import SWEEP, Run, new_run, writing
 from pytc_auto.pipeline.training import train
 from pytc_auto.planning.by_hand import combinations, read_overrides
 from pytc_auto.planning.planner import make_plan
 from pytc_auto.progress import Progress, silent
+from pytc_auto.report.page import write_report
 from pytc_auto.schema.dataset import Task
 from pytc_auto.schema.document import Document
 from pytc_auto.schema.model import ModelScores
+from pytc_auto.schema.plan import Why
 
 Fold = int | Literal["all"]
 
@@ -114,7 +116,9 @@ def sweep(  # noqa: PLR0913
     if waiting:
         say("Looking at the data")
         looked = look(Path(data), Run(folder), voxel_size_nm=voxel_size_nm, task=task, progress=progress)
-        _plan_all(waiting, named, partial(decide, looked, size=size, max_seconds=max_seconds), task, say)
+        remarks = _plan_all(waiting, named, partial(decide, looked, size=size, max_seconds=max_seconds), task, say)
+        if not any(text.startswith("folds") for text in overrides):
+            _score_the_same([Run(folder / each) for each in named], looked, remarks)
     untrained = [run for run in (Run(folder / each) for each in named) if not (run.model / "scores.json").is_file()]
     if slurm is None:
         errors = dict(_train_here(untrained, fold, say, progress))
@@ -167,31 +171,55 @@ def _word(text: str) -> str:
 def _plan_all(
     waiting: Sequence[Run],
     named: Mapping[str, Sequence[str]],
-    decided: Callable[..., object],
+    decided: Callable[..., Planned],
     task: Task | None,
     say: Callable[[str], None],
-) -> None:
-    """Plan all runs or none.
+) -> dict[str, list[str]]:
+    """Plan all runs or none; gives what is said of each.
 
     Raises:
         PlanError: Some have no plan; all of them are told, and the plans of the others are taken away.
     """
-    faults, planned = [], []
+    faults: list[str] = []
+    planned: list[Planned] = []
     for run in waiting:
         say(f"Planning {run.name}")
         _share_cache(run)
         try:
-            decided(run, partial(make_plan, task=task, by_hand=read_overrides(named[run.name])))
-            planned.append(run)
+            planned.append(decided(run, partial(make_plan, task=task, by_hand=read_overrides(named[run.name]))))
         except (PlanError, BudgetError) as error:
             faults.append(f"{run.name}: {error}")
             with suppress(OSError):
                 run.cache.unlink(missing_ok=True)
                 run.folder.rmdir()
     if faults:
-        for run in planned:
-            shutil.rmtree(run.folder)
+        for each in planned:
+            shutil.rmtree(each.run.folder)
         raise PlanError("\n".join(faults))
+    return {each.run.name: each.remarks for each in planned}
+
+
+def _score_the_same(runs: Sequence[Run], looked: Looked, remarks: Mapping[str, list[str]]) -> None:
+    """Where plans score boxes of what they hold out, one that all of them have time for, so that scores can be compared."""
+    plans = {run: run.plan() for run in runs}
+    boxes_nm = [
+        [n * s for n, s in zip(plan.folds.scored, plan.working_voxel_size_nm, strict=True)]
+        for plan in plans.values()
+        if plan.folds.scored
+    ]
+    if not boxes_nm:
+        return
+    smallest = [min(extents) for extents in zip(*boxes_nm, strict=True)]
+    for run, plan in plans.items():
+        scored = zyx([max(1, round(n / s)) for n, s in zip(smallest, plan.working_voxel_size_nm, strict=True)])
+        if scored == plan.folds.scored:
+            continue
+        planned = list(plan.folds.scored) if plan.folds.scored else None
+        why = {**plan.why, "folds.scored": Why(rule="sweep.same_box", numbers={"planned": planned})}
+        changed = plan.replace(folds=plan.folds.replace(scored=scored), why=why)
+        with writing(run.folder):
+            changed.save(run.plan_file)
+            write_report(looked.measured, changed, remarks.get(run.name, looked.remarks), run.report_file)
 
 
 def _share_cache(run: Run) -> None:

@@ -200,7 +200,10 @@ def _refit(  # noqa: PLR0917
     deadline = time.monotonic() + max_seconds * (1 - EXPORT_SHARE) if max_seconds is not None else None
     sampling = plan.sampling
     seed = sampling.seed + plan.folds.count + number
-    shorter = plan.replace(sampling=sampling.replace(steps=sampling.refit_steps, seed=seed))
+    shorter = plan.replace(
+        sampling=sampling.replace(steps=sampling.refit_steps, seed=seed),
+        optimizer=plan.optimizer.replace(warmup_steps=min(plan.optimizer.warmup_steps, sampling.refit_steps // 2)),
+    )
     seed_everything(seed, workers=False, verbose=False)
     volumes = open_volumes(run.present_dataset(), plan, memory_for_data(), cache=run.cache)
     network = build_network(plan)

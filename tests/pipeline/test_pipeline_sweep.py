@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import zarr
 from tests_pipeline import write
 
 import pytc_auto
@@ -121,3 +122,32 @@ def test_jobs_train_wait_and_tell_how_they_ended(data, tmp_path, monkeypatch):
 def test_a_parameter_of_a_job_that_is_none_is_refused(data, tmp_path):
     with pytest.raises(PlanError, match=r"--slurm gpu: is no parameter of a job\. Write key=value"):
         pytc_auto.sweep(data, RATES, runs=tmp_path, slurm=["gpu"])
+
+
+def test_runs_of_a_sweep_score_the_same_box(data, tmp_path, trained, monkeypatch):
+    """The planner gives each the box that its time allows; all score the smallest."""
+    boxes = iter([None, (12, 24, 16), (14, 20, 16)])
+    decide = module.decide
+
+    def decided(looked, run, make, **more):
+        box = next(boxes)
+
+        def boxed(*given):
+            plan = make(*given)
+            return plan.replace(folds=plan.folds.replace(scored=box))
+
+        return decide(looked, run, boxed, **more)
+
+    monkeypatch.setattr(module, "decide", decided)
+    rates = ["optimizer.learning_rate=choice(1e-3,3e-4,1e-4)", "sampling.steps=2", "sampling.validate_every=1"]
+    pytc_auto.sweep(data, rates, runs=tmp_path)
+    plans = {name: Plan.load(tmp_path / "tissue-sweep" / name / "plan.yaml") for name in trained}
+    assert [plan.folds.scored for plan in plans.values()] == [(12, 20, 16)] * 3
+    whole, first, _ = (plan.why["folds.scored"] for plan in plans.values())
+    assert (whole.rule, whole.numbers) == ("sweep.same_box", {"planned": None})
+    assert first.numbers == {"planned": [12, 24, 16]}
+    for name in trained:
+        found = zarr.open_array(tmp_path / "tissue-sweep" / name / "folds/0/held_out/0/0", mode="r")
+        assert found.shape[1:] == (12, 20, 15)
+        assert "12" in (tmp_path / "tissue-sweep" / name / "report.html").read_text()
+    pytc_auto.select(sorted(tmp_path / "tissue-sweep" / name for name in trained), out=tmp_path / "best")
