@@ -97,7 +97,8 @@ def boundary_counts(voxels: Voxels, inner: Box, tolerance: Tolerance) -> dict[in
         Csurka et al. 2013, BMVC, with the whole volume in place of an image.
     """
     found, true = (_contours(a, voxels.ignore_zyx, inner) for a in (voxels.segmentation_zyx, voxels.truth_zyx))
-    counts = {v: _counts(found.of(v), true.of(v), tolerance) for v in sorted({*found.values.tolist(), *true.values.tolist()})}
+    values = sorted({int(v) for contours in (found, true) for v in np.unique(contours.values)})
+    counts = {v: _counts(found.of(v), true.of(v), tolerance) for v in values}
     return {v: c for v, c in counts.items() if c.found or c.true}
 
 

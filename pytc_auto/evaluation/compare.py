@@ -26,11 +26,13 @@ class Compared:
         kind: What the labels are.
         voxels: How many count.
         scores: By name.
+        values: Of the segmentation and of the labels, 0 left out; of classes only.
     """
 
     kind: Kind
     voxels: int
     scores: dict[str, float]
+    values: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
 
 def compare(
@@ -71,7 +73,8 @@ def compare(
     scores = scores_from_table(table, kind)
     if kind == "classes" and boundaries:
         scores |= boundary_scores(boundaries.counts)
-    return Compared(kind, table.voxels, scores)
+    found, true = (tuple(i for i in ids.tolist() if i) for ids in (table.segments.ids, table.truths.ids))
+    return Compared(kind, table.voxels, scores, (found, true) if kind == "classes" else ((), ()))
 
 
 def _walk(region: Region, boundaries: _Boundaries | None, pieces: Components | None, progress: Progress) -> Contingency:

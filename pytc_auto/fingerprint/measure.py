@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 
+from pytc_auto.errors import DataError
 from pytc_auto.fingerprint.agreement import Agreement, compare
 from pytc_auto.fingerprint.blank_labels import blank_label_sections, look_at_sections
 from pytc_auto.fingerprint.census import Census, Count, take_census
@@ -36,6 +37,8 @@ from pytc_auto.schema.fingerprint import CountedFrom, Fingerprint, LabelsBox, Pr
 HELD_BYTES = 2**27
 MOST_BARS = 4
 """Of more volumes the progress is told of all together; their total is guessed from those that are done."""
+LEAST_DEVIATION = 0.02
+"""Of that of all volumes: eight bits beside sixteen have 0.002, shares beside eight bits 0.004, a faint image more."""
 BORDER_SECTIONS = 3
 """Left out at either end of the labels where they are compared with the image, so that its neighbors are there."""
 
@@ -145,7 +148,22 @@ def measure(
     if labels and all(v.counted_from == "voxels" and not v.census.value.size for v in labels):
         raise empty_labels(dataset.root, dataset.unlabeled)
     fingerprint = _fingerprint(dataset, found, size, name or Path(dataset.root).name, seed).replace(skeletons=skeletons)
+    _refuse_other_ranges(found, fingerprint)
     return Measurement(fingerprint, tuple(m.view for m in found), size_histogram([v.census for v in labels]))
+
+
+def _refuse_other_ranges(found: Sequence[Measured], fingerprint: Fingerprint) -> None:
+    """Refuse a volume of which a network would see one gray, as its values are of another range than those of all together."""
+    if fingerprint.intensity is None:
+        return
+    whole, faults = fingerprint.intensity.std, []
+    for measured in found:
+        mean, deviation = measured.image.moments[0], math.sqrt(measured.image.moments[1])
+        if 0 < deviation < LEAST_DEVIATION * whole:
+            faults.append(f"{measured.facts.name}: its gray values are {mean:.3g} on average and vary by {deviation:.3g}")
+    if faults:
+        told = f"Those of all volumes together vary by {whole:.3g}. Convert them to one range, such as 8 bits."
+        raise DataError("\n".join([*faults, told]))
 
 
 def measure_volume(entry: VolumeEntry, image: Volume, labelled: Labelled | None, axis: int, reading: Reading) -> Measured:

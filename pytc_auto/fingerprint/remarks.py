@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pytc_auto.fingerprint.defects import Defects
 from pytc_auto.fingerprint.intensity import NotFinite
 from pytc_auto.fingerprint.measurement import Measurement
-from pytc_auto.geometry import AXES
+from pytc_auto.geometry import AXES, SECTIONS_FROM, anisotropy
 from pytc_auto.schema.fingerprint import Fingerprint, LabelFacts, VolumeFacts
 
 MOST_NAMED = 5
@@ -28,7 +28,7 @@ MOST_SKELETONS = 0.5
 def remarks(measurement: Measurement) -> list[str]:
     """All remarks, each one a sentence or two; what makes a training pointless comes first."""
     fingerprint = measurement.fingerprint
-    found = _of_gray_labels(fingerprint)
+    found = _of_gray_labels(fingerprint) + _of_order(fingerprint)
     for volume, view in zip(fingerprint.volumes, measurement.volumes, strict=True):
         found += _of_not_finite(volume.name, view.not_finite)
         found += _of_sections(volume.name, view.sections.defects)
@@ -38,6 +38,20 @@ def remarks(measurement: Measurement) -> list[str]:
         found.append(f"Without labels: {listed(without)}. Nothing is learned from them.")
     found += _of_intensity(fingerprint) + _of_labels(fingerprint.labels, fingerprint.unlabeled) + _of_skeletons(fingerprint)
     return found + _of_sample(fingerprint)
+
+
+def _of_order(fingerprint: Fingerprint) -> list[str]:
+    """Sections that are not those of z although fewer lie along z, as they seem to be where a voxel size is given as x, y, z."""
+    size, cut = fingerprint.voxel_size_nm, fingerprint.cutting_axis
+    fewer = [v.shape is not None and v.shape[0] < v.shape[cut] for v in fingerprint.volumes]
+    if anisotropy(size) < SECTIONS_FROM or not all(fewer):
+        return []
+    told, order = ", ".join(f"{s:g}" for s in size), list(size)
+    order[0], order[cut] = order[cut], order[0]
+    return [
+        f"The voxel size is {told} nm (z, y, x), so sections lie along {AXES[cut]}. If they lie along z, its order is another: "
+        f"give --voxel-size {','.join(f'{s:g}' for s in order)}."
+    ]
 
 
 def _of_gray_labels(fingerprint: Fingerprint) -> list[str]:
@@ -144,7 +158,7 @@ def _of_labels(labels: LabelFacts | None, unlabeled: Sequence[int]) -> list[str]
         found.append(said + (APART if _apart(labels) else "declare unlabeled: [0]."))
     found += [
         f"Label value {c.value} looks like 'not labelled' ({c.reason}; {c.fraction:.1%} of the voxels): "
-        f"declare unlabeled: [{c.value}] in dataset.yaml."
+        f"declare unlabeled: [{c.value}] in dataset.yaml, or, if it is background, plan with labels.background=[{c.value}]."
         for c in (labels.ignore_candidates or [])[:MOST_NAMED]
     ]
     return found

@@ -71,11 +71,19 @@ class Side:
 
 
 def side_of(folder: Path) -> Side:
-    """All volumes of a folder: files, containers and folders of sections; nothing where there is no such folder."""
+    """All volumes of a folder: files, containers and folders of sections; nothing where there is no such folder.
+
+    Raises:
+        DataError: A link beside them leads nowhere.
+    """
     found: dict[str, list[Path]] = {}
     for path in visible(folder):
         if format_of(path) is not None:
             found.setdefault(stem(path), []).append(path)
+    lost = [path for path in visible(folder) if path.is_symlink() and not path.exists()]
+    if lost and found:
+        told = "is a link to {}, which is not there. Mount its disk, or remove the link."
+        raise DataError("\n".join(f"{path}: {told.format(path.readlink())}" for path in lost[:MOST_NAMED]))
     return Side(folder, found)
 
 

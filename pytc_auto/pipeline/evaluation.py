@@ -15,6 +15,7 @@ from pytc_auto.evaluation.region import Placed, Region, common_region
 from pytc_auto.evaluation.scores import Kind
 from pytc_auto.files import write_whole
 from pytc_auto.geometry import Box, Zyx, ZyxFloat, zyx
+from pytc_auto.io.grid import nm
 from pytc_auto.io.open import locate, open_segmentation
 from pytc_auto.io.volume import Volume
 from pytc_auto.pipeline.placing import placed_in
@@ -31,6 +32,8 @@ OF_INSTANCES = (
 EQUAL_NEIGHBORS = 0.5
 """Of neighbors along x, 0.90 to 1.00 have the same id in the labels of five data sets, 0.02 to 0.04 the same gray value."""
 FEW_VALUES = 20
+SAME_SIZE = 0.05
+"""Voxel sizes that differ by no more than this share are taken as equal."""
 SEEN: Zyx = (1, 512, 512)
 BACKGROUND: dict[Kind, str] = {
     "instances": OF_INSTANCES,
@@ -101,8 +104,10 @@ def evaluate(  # noqa: PLR0913
         region = common_region(placed_in(found, truth, say), truth, box=box, ignore=mask, border=border)
         _doubt(region.truth, region.box, say)
         _doubt(found, region.box.relative_to(region.segmentation.start), say)
+        _doubt_size(found, region.truth, say)
         tolerance = _tolerance(region, boundary_nm)
         compared = compare(region, kind=kind, components=components, tolerance=tolerance, progress=progress)
+        _doubt_values(compared, region, say)
         document = _document(region, compared, border, tolerance).replace(components=components)
         part = None if box is None else region.box.relative_to(region.segmentation.start)
     elif box is not None:
@@ -131,6 +136,22 @@ def _doubt(volume: Volume, box: Box, say: Callable[[str], None]) -> None:
     if equal.size and equal.mean() < EQUAL_NEIGHBORS and len(np.unique(values)) > FEW_VALUES:
         share = f"only {equal.mean():.0%} of neighboring voxels have the same value, as in an image"
         say(f"{volume.source}: {share}. The scores mean nothing unless these are labels; give segmentation and labels.")
+
+
+def _doubt_size(found: Volume, truth: Volume, say: Callable[[str], None]) -> None:
+    """Tell where two volumes have voxels of other sizes, and are compared voxel by voxel."""
+    one, other = found.voxel_size_nm, truth.voxel_size_nm
+    if one and other and any(abs(a - b) > SAME_SIZE * b for a, b in zip(one, other, strict=True)):
+        sizes = f"{found.source} tells voxels of {nm(one)}, {truth.source} of {nm(other)}"
+        say(f"{sizes}. They are compared voxel by voxel; if these are not the same voxels, the scores mean nothing.")
+
+
+def _doubt_values(compared: Compared, region: Region, say: Callable[[str], None]) -> None:
+    """Tell where the classes of two volumes have no value in common."""
+    found, true = (", ".join(map(str, values)) for values in compared.values)
+    if found and true and not set(compared.values[0]) & set(compared.values[1]):
+        told = f"{region.truth.source} holds the classes {true}, {region.segmentation.volume.source} {found}"
+        say(f"{told} (and 0 each): none is in both, and so none agrees. Store both with the same values.")
 
 
 def _tolerance(region: Region, boundary_nm: float | None) -> Tolerance | None:

@@ -32,13 +32,15 @@ def write_exports(job: Job, progress: Progress) -> None:
     """
     if not _missing(job):
         return
-    with claimed(job.claim("export"), waiting=lambda other: progress(f"waiting for {other}", 0, 0)):
-        for kind in _missing(job):
-            path = job.target / file_name(kind)
-            try:
+    path = job.target
+    try:
+        with claimed(job.claim("export"), waiting=lambda other: progress(f"waiting for {other}", 0, 0)):
+            for kind in _missing(job):
+                path = job.target / file_name(kind)
                 export(open_segmentation(job.target), path, kind, scratch=job.target / STATE / "export", progress=progress)
-            except OSError as error:
-                raise OutputError(f"{path}: cannot be written ({error}). Make room, and run the same command again.") from error
+    except OSError as error:
+        told = f"{path}: cannot be written ({error}). Make room or check the rights, and run the same command again."
+        raise OutputError(told) from error
 
 
 def _missing(job: Job) -> list[Format]:

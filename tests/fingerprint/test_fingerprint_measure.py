@@ -44,6 +44,24 @@ def test_geometry_and_gray_values(tmp_path):
     assert found.provenance.kind == "measured"
 
 
+@pytest.mark.parametrize("other", [(lambda a: a.astype(np.uint16) * 256), (lambda a: a.astype(np.float32) / 255)])
+def test_volumes_of_different_gray_ranges_are_refused(tmp_path, other):
+    labels = np.ones((12, 20, 28), np.uint16)
+    write(tmp_path, noise(labels.shape), labels, name="a")
+    dataset = write(tmp_path, other(noise(labels.shape, 1)), labels, name="b")
+    with pytest.raises(
+        DataError, match=r"(a|b): its gray values are .* vary by .*\nThose of all volumes together vary by .* one range"
+    ):
+        facts(dataset)
+
+
+def test_a_faint_volume_is_no_other_range(tmp_path):
+    labels = np.ones((12, 20, 28), np.uint16)
+    write(tmp_path, noise(labels.shape), labels, name="a")
+    dataset = write(tmp_path, 100 + noise(labels.shape, 1) // 20, labels, name="b")
+    assert len(facts(dataset).volumes) == 2
+
+
 def test_touching_ids_and_ids_with_a_gap(tmp_path):
     labels = np.zeros((12, 20, 28), np.uint16)
     for i in range(4):

@@ -179,7 +179,7 @@ def test_an_ignore_value_is_found(block, tmp_path):
         assert measured.fingerprint.labels.ignore_candidates[0].fraction == pytest.approx((labels == value).mean())
         remark = remarks(measured)[-1]
         assert remark.startswith(f"Label value {value} looks like 'not labelled' (")
-        assert remark.endswith(f"declare unlabeled: [{value}] in dataset.yaml.")
+        assert f"declare unlabeled: [{value}] in dataset.yaml, or, if it is background, plan with labels.background" in remark
 
 
 @pytest.mark.parametrize("kind", ["serial", "block"])

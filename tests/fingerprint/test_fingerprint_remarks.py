@@ -79,7 +79,7 @@ def test_long_lists_are_shortened():
         (
             {"ignore_candidates": [{"value": 255, "fraction": 0.034, "reason": "it is far from the other classes"}]},
             "Label value 255 looks like 'not labelled' (it is far from the other classes; 3.4% of the voxels): "
-            "declare unlabeled: [255] in dataset.yaml.",
+            "declare unlabeled: [255] in dataset.yaml, or, if it is background, plan with labels.background=[255].",
         ),
         (
             {"counted_from": "sample"},
@@ -130,3 +130,13 @@ def test_labels_are_not_taken_for_gray_values(tmp_path):
     classes = (ids % 3).astype(np.uint8)
     for labels in (ids, dusty, classes):
         assert not any("gray values, not labels" in said for said in remarks(measured(tmp_path, image, labels)))
+
+
+def test_an_order_of_axes_that_looks_wrong_is_told():
+    assert _said(voxel_size_nm=(4.0, 4.0, 40.0)) == [
+        "The voxel size is 4, 4, 40 nm (z, y, x), so sections lie along x. If they lie along z, its order is another: "
+        "give --voxel-size 40,4,4."
+    ]
+    assert "give --voxel-size 30,6,5." in _said(voxel_size_nm=(6.0, 30.0, 5.0))[0]
+    assert _said(voxel_size_nm=(4.0, 4.0, 40.0), shape=(300, 250, 100)) == []
+    assert _said(voxel_size_nm=(5.0, 5.0, 6.0)) == _said(voxel_size_nm=(40.0, 4.0, 4.0)) == []

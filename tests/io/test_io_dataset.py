@@ -367,3 +367,14 @@ def test_a_dataset_yaml_that_cannot_be_used_says_what_to_do(tmp_path, content, m
     (tmp_path / "dataset.yaml").write_bytes(content)
     with pytest.raises(PlanError, match=message):
         find_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("side", ["images", "labels"])
+def test_a_link_to_nowhere_is_told(tmp_path, side):
+    root = write(tmp_path / "set", "a")
+    (root / side / "b.h5").symlink_to(tmp_path / "unmounted" / "b.h5")
+    (told,) = faults(root)
+    assert told == (
+        f"{root / side / 'b.h5'}: is a link to {tmp_path / 'unmounted' / 'b.h5'}, which is not there. "
+        "Mount its disk, or remove the link."
+    )

@@ -188,3 +188,21 @@ def test_an_image_in_place_of_labels_is_told(tmp_path, shape, start):
         pytc_auto.evaluate(*files, say=told.append)
         (remark,) = told
         assert remark.startswith(f"{name}:main: only 1% of neighboring voxels have the same value, as in an image.")
+
+
+def test_masks_of_other_values_and_voxels_of_other_sizes_are_told(tmp_path):
+    found, truth = masks()
+    told = []
+    files = store(tmp_path / "one.h5", found > 0), store(tmp_path / "two.h5", truth)
+    scores = pytc_auto.evaluate(*files, say=told.append)
+    assert scores["dice/1"] == 0
+    assert all(name.partition("/")[2] in ("", "0", "1", "255") for name in scores)
+    assert told == [
+        f"{files[1]}:main holds the classes 255, {files[0]}:main 1 (and 0 each): none is in both, and so none agrees. "
+        "Store both with the same values."
+    ]
+    told.clear()
+    coarse = store(tmp_path / "three.h5", truth, size=[2 * s for s in SIZE])
+    assert pytc_auto.evaluate(coarse, files[1], say=told.append)["dice/255"] == 1
+    assert len(told) == 1
+    assert "They are compared voxel by voxel; if these are not the same voxels" in told[0]

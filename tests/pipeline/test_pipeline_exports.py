@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 
@@ -98,6 +99,16 @@ def test_a_full_disk_leaves_the_segmentation_and_no_file(given, out, monkeypatch
     nothing_is_predicted(monkeypatch)
     pytc_auto.predict([volume], model=model, out=out, formats=["tif"])
     assert open_volume(out / "segmentation.tif").shape == SHAPE
+
+
+def test_a_finished_output_that_may_not_be_written_is_told(given, out, monkeypatch):
+    def refused(*_, **more):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    volume, model = given
+    monkeypatch.setattr(exports, "claimed", refused)
+    with pytest.raises(OutputError, match=r"cannot be written \(.*Permission denied\)\. Make room or check the rights"):
+        pytc_auto.predict([volume], model=model, out=out, formats=["tif"])
 
 
 def test_another_segmentation_takes_the_old_files_away(given, out):
