@@ -2,6 +2,7 @@
 
 DATASET/images/NAME + labels/NAME     images with labels of the same name
 DATASET/imagesTr + labelsTr           a raw data set of nnU-Net
+DATASET/train-input + train-labels    files whose names differ by such a word, as in SNEMI3D
 DATASET/SEED/data.zarr, DATASET/*.h5  containers with both, as in NISB and CREMI
 DATASET.h5, DATASET.zarr              one container with both
 DATASET/dataset.yaml: volumes         each by path or URL
@@ -11,10 +12,12 @@ Skeletons lie beside them, see ``io.skeleton_layout``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pytc_auto.errors import DataError
+from pytc_auto.io.loose import loose_pairs
 from pytc_auto.io.nnunet import IMAGES, nnunet_layout
 from pytc_auto.io.open import KNOWN_FORMATS, contents_of, format_of, is_container, stem
 from pytc_auto.io.pairing import (
@@ -104,15 +107,27 @@ def _by_hand(declared: Declared, beside: Path) -> list[Pair]:
 def _folders(root: Path, declared: Declared) -> Layout:
     """The volumes of images/ and labels/.
 
+    Without the two folders, those of files whose names tell which are labels.
+
     Raises:
         DataError: A folder is missing or holds nothing readable, or names do not fit.
     """
     sides = side_of(root / "images"), side_of(root / "labels")
+    if not any(side.folder.exists() for side in sides) and (pairs := loose_pairs(root, declared)):
+        return Layout(pairs, declared, [_of_loose(pairs)])
     faults = [fault for side in sides if not side.found for fault in [_empty(root, side)]]
     if faults:
         raise DataError("\n".join(faults))
     images, labels, remarks = arranged(*sides, declared)
     return Layout(matched(images, labels, declared), declared, remarks)
+
+
+def _of_loose(pairs: Sequence[Pair]) -> str:
+    """What is said of images and labels that were told by their names."""
+    each = [f"{Path(p.image).name} with {Path(p.labels).name if p.labels else 'no labels'}" for p in pairs[:MOST_NAMED]]
+    more = f" and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
+    told = f"{', '.join(each)}{more}"
+    return f"Taken for images and labels by their names: {told}. If that is wrong, put them into images/ and labels/."
 
 
 def _empty(root: Path, side: Side) -> str:

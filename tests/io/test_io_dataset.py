@@ -378,3 +378,40 @@ def test_a_link_to_nowhere_is_told(tmp_path, side):
         f"{root / side / 'b.h5'}: is a link to {tmp_path / 'unmounted' / 'b.h5'}, which is not there. "
         "Mount its disk, or remove the link."
     )
+
+
+def tiffs(root, *names):
+    root.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        tifffile.imwrite(root / name, RAW, photometric="minisblack")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["train-input.tif", "train-labels.tif", "test-input.tif"], {"train-input": "train-labels.tif", "test-input": None}),
+        (["training.tif", "training_groundtruth.tif"], {"training": "training_groundtruth.tif"}),
+        (["im.tif", "seg.tif"], {"im": "seg.tif"}),
+        (
+            ["AC3_inputs.tif", "AC3_inputs_mask.tif", "ac4_raw.tif", "ac4_seg.tif"],
+            {"AC3_inputs": "AC3_inputs_mask.tif", "ac4_raw": "ac4_seg.tif"},
+        ),
+    ],
+)
+def test_files_whose_names_tell_which_are_labels(tmp_path, names, wanted):
+    root = tiffs(tmp_path / "set", *names)
+    (root / "thumbs.DB").write_bytes(b"")
+    found = find_dataset(root, voxel_size_nm=SIZE)
+    got = {v.name: v.labels and v.labels.rpartition("/")[2] for v in found.dataset.volumes}
+    assert got == wanted
+    assert any(said.startswith("Taken for images and labels by their names: ") for said in found.remarks)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["a.tif", "b.tif"], ["a_labels.tif"], ["a_labels.tif", "b.tif"], ["a.tif", "a_raw.tif", "a_seg.tif"], ["seg.tif", "x.tif"]],
+)
+def test_names_that_do_not_tell_are_no_guess(tmp_path, names):
+    root = tiffs(tmp_path / "set", *names)
+    assert faults(root, voxel_size_nm=SIZE)[0].startswith(f"{root / 'images'}: is missing.")
