@@ -287,21 +287,21 @@ SKELETON = "{kind:skeleton_distance,scale_nm:20.0,loss:mse,weight:1.0}"
 
 
 @pytest.mark.parametrize(
-    ("name", "heads", "kind"),
+    ("name", "heads", "kinds"),
     [
-        ("distances", f"{BINARY},{DISTANCES}", "seeded"),
-        ("skeleton", f"{SKELETON},{BINARY}", "seeded"),
-        ("sides", "{kind:polarity,loss:dice_bce,weight:1.0}", "polarity"),
+        ("distances", f"{BINARY},{DISTANCES}", ["seeded", "components"]),
+        ("skeleton", f"{SKELETON},{BINARY}", ["seeded", "components"]),
+        ("sides", "{kind:polarity,loss:dice_bce,weight:1.0}", ["polarity"]),
     ],
 )
-def test_heads_by_hand_go_the_whole_way(neurons, tmp_path, quick, name, heads, kind):
+def test_heads_by_hand_go_the_whole_way(neurons, tmp_path, quick, name, heads, kinds):
     plan = pytc_auto.plan(
         neurons / "train", [f"heads=[{heads}]", "inference.symmetries=2"], name=name, runs=tmp_path, task="objects"
     ).plan
-    assert plan.decoder.kinds == [kind]
+    assert plan.decoder.kinds == kinds
     trained = pytc_auto.train(name, runs=tmp_path)
     assert 0 <= trained.scores[0]["ap"] <= 1
-    assert ("synapse_sided_f1" in trained.scores[0]) == (kind == "polarity")
+    assert ("synapse_sided_f1" in trained.scores[0]) == (kinds == ["polarity"])
     parameters = json.loads((trained.run.model / "decoder.json").read_text())["parameters"]
     assert parameters.get("distance_threshold", 0.2) in {0.2, 0.5}
     (out,) = pytc_auto.predict([neurons / "test/images/unseen.h5"], model=trained.run.model, out=tmp_path / "seg")
