@@ -13,6 +13,25 @@ from pytc_auto.io.open import open_segmentation
 from pytc_auto.pipeline.segmentation_job import STATE, Job
 from pytc_auto.progress import Progress
 
+FILES: dict[str, Format] = {
+    **dict.fromkeys((".tif", ".tiff"), "tif"),
+    **dict.fromkeys((".h5", ".hdf5", ".hdf"), "h5"),
+    **dict.fromkeys((".nii.gz", ".nii"), "nii.gz"),
+}
+"""What files are called that a format makes."""
+
+
+def refuse_file_name(out: Path) -> None:
+    """See that an output, which is a folder, is not called like a file that someone wants.
+
+    Raises:
+        OutputError: It is.
+    """
+    for ending, kind in FILES.items():
+        if out.name.lower().endswith(ending) and not out.is_dir():
+            told = f"is to be a folder. Give a name without {ending}; --format {kind} writes {file_name(kind)} into it"
+            raise OutputError(f"{out}: {told}.")
+
 
 def refuse_formats(job: Job) -> None:
     """See, before anything is computed, that the formats can hold the segmentation.

@@ -12,7 +12,7 @@ from pytc_auto.executors.executor import Executor
 from pytc_auto.geometry import Box, ZyxFloat
 from pytc_auto.io.export.formats import chosen_formats
 from pytc_auto.pipeline.choices import Symmetries, chosen_symmetries
-from pytc_auto.pipeline.exports import refuse_formats, write_exports
+from pytc_auto.pipeline.exports import refuse_file_name, refuse_formats, write_exports
 from pytc_auto.pipeline.model_folder import open_models
 from pytc_auto.pipeline.segment import clear_away, segment
 from pytc_auto.pipeline.segmentation_job import Job, Outcome, Setting
@@ -71,8 +71,9 @@ def predict(  # noqa: PLR0913
         ModelError: A model folder is incomplete or damaged, has no such member, or does not go with another.
         PlanError: The plan's geometry does not allow so many symmetries.
         OutputError: The output was made by another job, or two volumes have the same; a format is not known or cannot hold the
-            segmentation; or several volumes failed.
+            segmentation; it is called like a file; or several volumes failed.
     """
+    refuse_file_name(Path(out))
     models = open_models([model] if isinstance(model, str | Path) else model, members)
     setting = Setting(
         models,

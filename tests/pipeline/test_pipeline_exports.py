@@ -111,6 +111,17 @@ def test_a_finished_output_that_may_not_be_written_is_told(given, out, monkeypat
         pytc_auto.predict([volume], model=model, out=out, formats=["tif"])
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("seg.tif", "tif writes segmentation.tif"), ("seg.HDF5", "h5 writes segmentation.h5"), ("a.nii.gz", "nii.gz writes")],
+)
+def test_an_output_called_like_a_file_is_refused(given, tmp_path, name, told):
+    volume, model = given
+    with pytest.raises(OutputError, match=rf"{name}: is to be a folder\. Give a name without .*; --format {told}"):
+        pytc_auto.predict([volume], model=model, out=tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
 def test_another_segmentation_takes_the_old_files_away(given, out):
     volume, model = given
     pytc_auto.predict([volume], model=model, out=out, formats=list(FILES))
