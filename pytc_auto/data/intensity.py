@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pytc_auto.errors import DataError
 from pytc_auto.geometry import Box, blocks
-from pytc_auto.io.volume import Array, Volume
+from pytc_auto.io.volume import Array, DerivedVolume, Volume
 from pytc_auto.schema.plan import Intensity
 
 EPSILON = 1e-6
@@ -42,59 +42,38 @@ def finite(volume: Volume, intensity: Intensity) -> Volume:
     return FiniteVolume(volume, intensity) if volume.dtype.kind == "f" else volume
 
 
-class FiniteVolume(Volume):
+class FiniteVolume(DerivedVolume):
     """A volume of floats without NaN and infinite values, which would spread over crops when they are warped or blurred."""
 
     def __init__(self, volume: Volume, intensity: Intensity) -> None:
-        self.source = volume.source
-        self.shape = volume.shape
-        self.dtype = volume.dtype
-        self.voxel_size_nm = volume.voxel_size_nm
-        self.offset_nm = volume.offset_nm
-        self.chunks = volume.chunks
-        self.random_access = volume.random_access
-        self._volume = volume
+        super().__init__(volume)
         self._intensity = intensity
 
     def _read(self, box: Box) -> Array:
         low, high = self._intensity.clip
         mean = self._intensity.scale[0]
-        return np.nan_to_num(self._volume.read(box), copy=False, nan=mean, posinf=high, neginf=low)
+        return np.nan_to_num(self.volume.read(box), copy=False, nan=mean, posinf=high, neginf=low)
 
 
-class KnownVolume(Volume):
+class KnownVolume(DerivedVolume):
     """Where a volume of floats has a value: 1, and 0 where it is NaN or where a mask is 0."""
 
     def __init__(self, volume: Volume, mask: Volume | None = None) -> None:
-        self.source = volume.source
-        self.shape = volume.shape
-        self.dtype = np.dtype(np.uint8)
-        self.voxel_size_nm = volume.voxel_size_nm
-        self.offset_nm = volume.offset_nm
-        self.chunks = volume.chunks
-        self.random_access = volume.random_access
-        self._volume = volume
+        super().__init__(volume, np.uint8)
         self._mask = mask
 
     def _read(self, box: Box) -> Array:
-        known_zyx = ~np.isnan(self._volume.read(box))
+        known_zyx = ~np.isnan(self.volume.read(box))
         if self._mask is not None:
             known_zyx &= self._mask.read(box) != 0
         return known_zyx.view(np.uint8)
 
 
-class SpreadVolume(Volume):
+class SpreadVolume(DerivedVolume):
     """A volume as bytes: 0 for its least value, 255 (or one less, by v1's rounding down) for its greatest. They are read once."""
 
     def __init__(self, volume: Volume) -> None:
-        self.volume = volume
-        self.source = volume.source
-        self.shape = volume.shape
-        self.dtype = np.dtype(np.uint8)
-        self.voxel_size_nm = volume.voxel_size_nm
-        self.offset_nm = volume.offset_nm
-        self.chunks = volume.chunks
-        self.random_access = volume.random_access
+        super().__init__(volume, np.uint8)
         self._range: tuple[Any, Any] | None = None
 
     def _read(self, box: Box) -> Array:

@@ -97,6 +97,20 @@ class ArrayVolume(Volume):
         return self.array_zyx[box.slices].copy()
 
 
+class DerivedVolume(Volume):
+    """A volume whose voxels are made from those of another one, place by place."""
+
+    def __init__(self, volume: Volume, dtype: npt.DTypeLike | None = None) -> None:
+        self.volume = volume
+        self.source = volume.source
+        self.shape = volume.shape
+        self.dtype = volume.dtype if dtype is None else np.dtype(dtype)
+        self.voxel_size_nm = volume.voxel_size_nm
+        self.offset_nm = volume.offset_nm
+        self.chunks = volume.chunks
+        self.random_access = volume.random_access
+
+
 class VolumePart(Volume):
     """A box of a volume as a volume of its own, so that reflection happens at its border."""
 
