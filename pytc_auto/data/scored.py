@@ -12,6 +12,7 @@ from pytc_auto.data.folds import Region
 from pytc_auto.data.occupancy import block_shape, occupancy
 from pytc_auto.data.volumes import LabelledVolume
 from pytc_auto.geometry import Box, Zyx, zyx
+from pytc_auto.io.skeletons import Skeletons
 from pytc_auto.schema.plan import Plan
 
 MOST_READ = 2**29
@@ -28,7 +29,7 @@ def scored_region(volumes: Sequence[LabelledVolume], region: Region, plan: Plan)
 
     Returns:
         The box, which is seen as a volume of its own, nearest to the middle of those that tell as much. A region that is no
-        larger stays as it is.
+        larger stays as it is, and one whose skeletons have no edge in such a box.
 
     Raises:
         DataError: The labels hold a value that no class has.
@@ -43,10 +44,13 @@ def scored_region(volumes: Sequence[LabelledVolume], region: Region, plan: Plan)
         a + min(i * b, n - m)
         for a, i, b, n, m in zip(searched.start, _richest(found, extent, block), block, searched.shape, extent, strict=True)
     ]
-    box, skeletons = Box.of_shape(extent, start), volumes[region.volume].skeletons
-    if plan.decoder.metric == "nerl" and skeletons is not None and not skeletons.length_in(box):
-        return region
-    return Region(region.volume, box, box)
+    box, traced = Box.of_shape(extent, start), _traced(volumes[region.volume], plan)
+    return region if traced is not None and not traced.length_in(box) else Region(region.volume, box, box)
+
+
+def _traced(volume: LabelledVolume, plan: Plan) -> Skeletons | None:
+    """The skeletons, where run lengths choose."""
+    return volume.skeletons if plan.decoder.metric == "nerl" else None
 
 
 def _middle(box: Box, extent: Zyx) -> Box:
@@ -60,8 +64,8 @@ def _middle(box: Box, extent: Zyx) -> Box:
 
 def _told(volumes: Sequence[LabelledVolume], region: Region, plan: Plan, block: Zyx) -> npt.NDArray[np.float64]:
     """(Z, Y, X) over the blocks of a region: what each tells of all there is; every class counts as much."""
-    skeletons = volumes[region.volume].skeletons
-    if plan.decoder.metric == "nerl" and skeletons is not None:
+    skeletons = _traced(volumes[region.volume], plan)
+    if skeletons is not None:
         shape = [-(-n // b) for n, b in zip(region.box.shape, block, strict=True)]
         nodes_zyx = skeletons.nodes_zyx - np.array(region.box.start)
         inside = np.all((nodes_zyx >= 0) & (nodes_zyx < region.box.shape), axis=1)

@@ -18,6 +18,7 @@ from pytc_auto.geometry import Box, Zyx, ZyxFloat, zyx
 from pytc_auto.io.grid import nm
 from pytc_auto.io.open import locate, open_segmentation
 from pytc_auto.io.volume import Volume
+from pytc_auto.pipeline.model_folder import same_size
 from pytc_auto.pipeline.placing import placed_in
 from pytc_auto.pipeline.run_lengths import follow
 from pytc_auto.pipeline.segmentation_job import refuse_unfinished
@@ -32,8 +33,6 @@ OF_INSTANCES = (
 EQUAL_NEIGHBORS = 0.5
 """Of neighbors along x, 0.90 to 1.00 have the same id in the labels of five data sets, 0.02 to 0.04 the same gray value."""
 FEW_VALUES = 20
-SAME_SIZE = 0.05
-"""Voxel sizes that differ by no more than this share are taken as equal."""
 SEEN: Zyx = (1, 512, 512)
 BACKGROUND: dict[Kind, str] = {
     "instances": OF_INSTANCES,
@@ -141,7 +140,7 @@ def _doubt(volume: Volume, box: Box, say: Callable[[str], None]) -> None:
 def _doubt_size(found: Volume, truth: Volume, say: Callable[[str], None]) -> None:
     """Tell where two volumes have voxels of other sizes, and are compared voxel by voxel."""
     one, other = found.voxel_size_nm, truth.voxel_size_nm
-    if one and other and any(abs(a - b) > SAME_SIZE * b for a, b in zip(one, other, strict=True)):
+    if one and other and not same_size(one, other):
         sizes = f"{found.source} tells voxels of {nm(one)}, {truth.source} of {nm(other)}"
         say(f"{sizes}. They are compared voxel by voxel; if these are not the same voxels, the scores mean nothing.")
 

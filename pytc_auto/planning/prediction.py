@@ -69,11 +69,7 @@ def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head], 
         least = _least_voxels(fingerprint, voxel_size_nm)
         thresholds = [0.3, 0.5, 0.7]
         grid = {"seed_threshold": thresholds, "foreground_threshold": thresholds, "threshold": thresholds}
-        grid |= {
-            "min_size": sorted(
-                {min(n, int(share * least)) for n, share in OBJECT_SIZES} if least else {n for n, _ in OBJECT_SIZES}
-            )
-        }
+        grid["min_size"] = sorted({int(min(n, share * (least or math.inf))) for n, share in OBJECT_SIZES})
         if any(isinstance(head, DistanceHead) for head in heads):
             grid["distance_threshold"] = [0.2, 0.5, 0.8]
         numbers: Numbers = {"voxels_p10": least}
