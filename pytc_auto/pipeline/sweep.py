@@ -117,7 +117,7 @@ def sweep(  # noqa: PLR0913
         say("Looking at the data")
         looked = look(Path(data), Run(folder), voxel_size_nm=voxel_size_nm, task=task, progress=progress)
         remarks = _plan_all(waiting, named, partial(decide, looked, size=size, max_seconds=max_seconds), task, say)
-        if not any(text.startswith("folds") for text in overrides):
+        if not any(text.startswith(("folds.scored=", "folds=")) for text in overrides):
             _score_the_same([Run(folder / each) for each in named], looked, remarks)
     untrained = [run for run in (Run(folder / each) for each in named) if not (run.model / "scores.json").is_file()]
     if slurm is None:
