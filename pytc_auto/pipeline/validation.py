@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from pytc_auto.data.folds import Division, Region, divide
 from pytc_auto.data.scored import scored_region
 from pytc_auto.data.volumes import LabelledVolume, whole_regions
-from pytc_auto.decoding.decode import candidates, combinations
+from pytc_auto.decoding.decode import LENGTHS, candidates, combinations
 from pytc_auto.errors import PlanError
 from pytc_auto.evaluation.erl import skeleton_scores
 from pytc_auto.evaluation.scores import Kind, figure_of_merit, score
@@ -30,8 +31,8 @@ from pytc_auto.training.module import Validated
 
 Array = npt.NDArray[Any]
 COARSE_VALUES = 5
-NEARLY = 0.05
-"""Merits that differ by this share of the best are taken as equal."""
+REACH = 0.101
+"""How far thresholds may be off on other tissue, a tenth; its last digit is for rounding."""
 
 
 @dataclass(frozen=True)
@@ -180,20 +181,22 @@ def mean_trials(regions: Sequence[Sequence[Trial]]) -> list[Trial]:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
-    """The best trial; of decoders of instances that are nearly as good as it, the one that merges least.
+    """The trial that is best in the mean with those whose thresholds are within reach of its own.
 
-    Held-out tissue lies beside what was learned; other tissue is harder, there more borders are faint, and a decoder at the edge
-    of merging falls over it. A merge also takes a person longer to mend than a split. How small a segment may be is no matter of
-    that: of trials that differ in it alone the best is taken.
+    Held-out tissue lies beside what was learned. Other tissue is harder, there affinities are fainter, as if the thresholds were
+    a little off; a decoder at the edge of merging falls over it, one in the middle of a plateau does not.
     """
-    best = max(trials, key=lambda trial: trial.merit)
-    if "voi_merge" not in best.scores:
-        return best
-    near = [trial for trial in trials if trial.merit >= best.merit - NEARLY * abs(best.merit)]
-    careful = min(near, key=lambda trial: (trial.scores["voi_merge"], -trial.merit))
-    return max((trial for trial in near if _but_for_size(trial) == _but_for_size(careful)), key=lambda trial: trial.merit)
+    alike: dict[tuple[Any, ...], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        lengths = ((name, value) for name, value in trial.choice.parameters.items() if name in LENGTHS)
+        alike[trial.choice.kind, *lengths].append(trial)
+    plateaus = [plateau for group in alike.values() for plateau in _plateaus(group)]
+    return max(plateaus, key=lambda plateau: (plateau[0], plateau[1].merit))[1]
 
 
-def _but_for_size(trial: Trial) -> tuple[str, dict[str, float]]:
-    """The decoder without the least size of a segment."""
-    return trial.choice.kind, {name: value for name, value in trial.choice.parameters.items() if name != "min_size"}
+def _plateaus(trials: Sequence[Trial]) -> Iterator[tuple[float, Trial]]:
+    """Each trial with the mean merit of those within reach of it, itself included."""
+    thresholds = np.array([[v for n, v in sorted(trial.choice.parameters.items()) if n not in LENGTHS] for trial in trials])
+    merits = np.array([trial.merit for trial in trials])
+    for trial, own in zip(trials, thresholds, strict=True):
+        yield float(merits[(abs(thresholds - own) <= REACH).all(1)].mean()), trial

@@ -24,6 +24,9 @@ DENSE_FOREGROUND = 0.95
 OBJECT_SIZES = ((20, 1 / 8), (100, 1 / 2))
 """Least voxels of an object that are tried, each no more than a share of the volume of the small ones."""
 
+SPECKS_NM = (50, 80, 125)
+"""Edges of the cubes whose volumes are tried as the least of a neuron's segment: smaller ones are given to a neighbor."""
+
 
 def choose_window(machine: Machine, network: Network, patch: Zyx, channels: int) -> int:
     """How many patches long a window is: two, where memory holds the forward pass and the kind knows such extents, else one."""
@@ -77,9 +80,9 @@ def choose_decoder(fingerprint: Fingerprint, task: Task, heads: Sequence[Head], 
     dense = foreground is not None and foreground >= DENSE_FOREGROUND
     grid = {
         "threshold": [round(0.05 * i, 2) for i in range(4, 19)],
-        "bias": [0.2, 0.35, 0.5, 0.65],
+        "bias": [0.3, 0.4, 0.5, 0.6, 0.7],
         "foreground_threshold": [0.0] if dense else [0.0, 0.2, 0.4, 0.6],
-        "min_size": [0, 100, 400],
+        "min_size": sorted({0, *(round(edge**3 / math.prod(voxel_size_nm)) for edge in SPECKS_NM)}),
     }
     decoder = Decoder(kinds=["agglomerate", "mutex"], grid=grid, metric="nerl" if _traced(fingerprint) else "voi")
     numbers = {"foreground_fraction": foreground, "dense": dense}
