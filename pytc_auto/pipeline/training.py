@@ -248,5 +248,5 @@ def export(run: Run, plan: Plan) -> ModelScores:
     scores.save(partial / "scores.json")
     shutil.rmtree(run.model, ignore_errors=True)
     partial.replace(run.model)
-    add_training(run.report_file, scores, {n: folder / "metrics.csv" for n, folder in done.items()})
+    add_training(run.report_file, scores, done)
     return scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import math
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,13 @@ BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"
 Curve = dict[int, float]
 
 
-def add_training(report: Path, scores: ModelScores, metrics: Mapping[int, Path]) -> None:
+def add_training(report: Path, scores: ModelScores, folds: Mapping[int, Path]) -> None:
     """Put the section "Training and decoder" into a report, in place of one that is there.
 
     Args:
         report: As ``pytc plan`` wrote it. Where it is missing, or has no place for the section, nothing is written.
         scores: Of the exported model.
-        metrics: metrics.csv of each fold.
+        folds: Folder of each fold, with metrics.csv and validation.png.
     """
     from jinja2 import Environment, PackageLoader
 
@@ -37,9 +38,12 @@ def add_training(report: Path, scores: ModelScores, metrics: Mapping[int, Path])
     environment = Environment(
         loader=PackageLoader("pytc_auto.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    curves = {number: validation_curve(path, SCORE[scores.metric]) for number, path in metrics.items()}
+    curves = {number: validation_curve(folder / "metrics.csv", SCORE[scores.metric]) for number, folder in folds.items()}
+    pictures = {number: _embedded(folder / "validation.png") for number, folder in folds.items()}
     section = environment.get_template("training.html").render(
-        facts=_facts(scores), charts={**_validation_chart(curves, scores.metric), **search_charts(scores)}
+        facts=_facts(scores),
+        pictures={number: picture for number, picture in pictures.items() if picture},
+        charts={**_validation_chart(curves, scores.metric), **search_charts(scores)},
     )
     write_whole(report, f"{before}{begin}\n{section}\n{end}{after}")
 
@@ -53,11 +57,16 @@ def validation_curve(metrics: Path, score: str) -> Curve:
     return {int(step): float(value) for step, value in rows if step and value and math.isfinite(float(value))}
 
 
+def _embedded(picture: Path) -> str:
+    """A PNG as an address that holds it; empty without one."""
+    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode('ascii')}" if picture.is_file() else ""
+
+
 def _facts(scores: ModelScores) -> list[tuple[str, str]]:
     """What was chosen and how it did, a topic in each row."""
     chosen = scores.search[scores.chosen]
     parameters = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.parameters.items())
-    rows = [("decoder", f"{chosen.kind}: {parameters}; the best of {len(scores.search)} by {scores.metric}")]
+    rows = [("decoder", f"{chosen.kind}: {parameters}; out of {len(scores.search)} by {scores.metric}")]
     for number, found in scores.folds.items():
         told = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in found.items())
         rows.append((f"held-out scores, fold {number}", told))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 from typing import get_args
 
 import numpy as np
@@ -59,22 +61,22 @@ def of_metric(metric, kind, parameter):
     return ModelScores(metric=metric, refit=False, folds={0: {name: 0.3}}, search=search, chosen=2)
 
 
-def metrics(path, steps):
+def fold(folder, steps):
     rows = ["epoch,step,train/affinities,validation/score,validation/voi"]
     for step in steps:
         rows += [f"0,{step - 1},0.5,,", f"0,{step},,-1.5,{1000 / step}"]
-    path.write_text("\n".join(rows) + "\n")
-    return path
+    (folder / "metrics.csv").write_text("\n".join(rows) + "\n")
+    return folder
 
 
 def test_the_section_tells_what_was_chosen_and_draws_every_kind(tmp_path):
     report = tmp_path / "report.html"
     report.write_text(PAGE)
-    add_training(report, neurons(), {0: metrics(tmp_path / "metrics.csv", (60, 120, 240))})
+    add_training(report, neurons(), {0: fold(tmp_path, (60, 120, 240))})
     page = Words(report.read_text())
     for words in (
         "Training and decoder",
-        "agglomerate: threshold 0.5, min size 100, foreground threshold 0.2; the best of 14 by voi",
+        "agglomerate: threshold 0.5, min size 100, foreground threshold 0.2; out of 14 by voi",
         "held-out scores, fold 0 voi 0.550, voi split 0.200, voi merge 0.350",
         "held-out score while training",
         "decoder agglomerate with foreground threshold 0.2",
@@ -88,6 +90,18 @@ def test_the_section_tells_what_was_chosen_and_draws_every_kind(tmp_path):
     assert page.tags.count("figure") == 4
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert page.words.endswith("The data")
+
+
+def test_the_picture_of_what_was_held_out_is_in_the_page_itself(tmp_path):
+    report = tmp_path / "report.html"
+    report.write_text(PAGE)
+    drawn = fold(tmp_path, (60,))
+    Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8)).save(drawn / "validation.png")
+    add_training(report, neurons(), {0: drawn, 1: tmp_path / "none"})
+    text = report.read_text()
+    (embedded,) = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
+    np.testing.assert_array_equal(Image.open(BytesIO(base64.b64decode(embedded))), np.arange(48).reshape(6, 8))
+    assert "held out in fold 0" in Words(text).words
 
 
 def test_the_section_is_replaced_and_the_rest_stays(tmp_path):
@@ -162,7 +176,7 @@ def test_the_picture_has_a_panel_for_each_chart(tmp_path):
 
 
 def test_a_curve_leaves_out_what_is_missing_or_not_a_number(tmp_path):
-    path = metrics(tmp_path / "metrics.csv", (10, 20))
+    path = fold(tmp_path, (10, 20)) / "metrics.csv"
     path.write_text(path.read_text() + "1,30,,,nan\n")
     assert validation_curve(path, "voi") == {10: 100.0, 20: 50.0}
     assert validation_curve(path, "ap") == {}
