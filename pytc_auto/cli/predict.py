@@ -15,6 +15,7 @@ from pytc_auto.options import (
     DaskOption,
     FormatName,
     MembersOption,
+    RunsOption,
     ShardOption,
     SymmetriesOption,
     VoxelSizeOption,
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
 def predict(  # noqa: PLR0913, PLR0917
     volumes: Annotated[list[str], typer.Argument(help="volumes, quoted globs, folders of volumes, or .txt files that list them")],
-    model: Annotated[list[Path], typer.Option(help="a trained run, or its folder model/; several are averaged")],
+    model: Annotated[
+        list[Path], typer.Option(help="a trained run by name or folder, or its folder model/; several are averaged")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="OME-Zarr folder to write; of several volumes, a folder of such")],
+    runs: RunsOption = Path("runs"),
     voxel_size: VoxelSizeOption = None,
     box: BoxOption = None,
     mask: Annotated[
@@ -60,6 +64,7 @@ def predict(  # noqa: PLR0913, PLR0917
                 volumes,
                 model=model,
                 out=out,
+                runs=runs,
                 voxel_size_nm=voxel_size,
                 box=box,
                 mask=mask,

@@ -14,6 +14,7 @@ from pytc_auto.io.export.formats import chosen_formats
 from pytc_auto.pipeline.choices import Symmetries, chosen_symmetries
 from pytc_auto.pipeline.exports import refuse_file_name, refuse_formats, write_exports
 from pytc_auto.pipeline.model_folder import open_models
+from pytc_auto.pipeline.runs import find_model
 from pytc_auto.pipeline.segment import clear_away, segment
 from pytc_auto.pipeline.segmentation_job import Job, Outcome, Setting
 from pytc_auto.pipeline.volume_list import find_volumes
@@ -27,6 +28,7 @@ def predict(  # noqa: PLR0913
     *,
     model: str | Path | Sequence[str | Path],
     out: str | Path,
+    runs: str | Path = "runs",
     voxel_size_nm: ZyxFloat | None = None,
     box: Box | None = None,
     mask: str | Path | None = None,
@@ -46,8 +48,10 @@ def predict(  # noqa: PLR0913
 
     Args:
         volumes: Files or folders; globs; folders of volumes; text files (.txt) that list any of these.
-        model: Folder that ``pytc train`` exported, or several: their logits are averaged, the first one's decoder is used.
+        model: Folder that ``pytc train`` exported, its run, or the run's name. Or several: their logits are averaged, the first
+            one's decoder is used.
         out: OME-Zarr folder to write; with several volumes a folder of such, by input name.
+        runs: Folder of all runs.
         voxel_size_nm: (z, y, x), where a volume does not tell.
         box: The part of each volume to segment, in its voxels. The output is of the box's shape and tells where it lies.
         mask: A volume of the same shape: where it is 0, nothing is predicted and the segmentation is 0.
@@ -68,13 +72,14 @@ def predict(  # noqa: PLR0913
     Raises:
         DataError: A volume or the mask cannot be read, has another voxel size or other gray values than the training, or does
             not hold the box.
-        ModelError: A model folder is incomplete or damaged, has no such member, or does not go with another.
+        ModelError: A model is not found, incomplete or damaged, has no such member, or does not go with another.
         PlanError: The plan's geometry does not allow so many symmetries.
         OutputError: The output was made by another job, or two volumes have the same; a format is not known or cannot hold the
             segmentation; it is called like a file; or several volumes failed.
     """
     refuse_file_name(Path(out))
-    models = open_models([model] if isinstance(model, str | Path) else model, members)
+    named = [model] if isinstance(model, str | Path) else model
+    models = open_models([find_model(each, Path(runs)) for each in named], members)
     setting = Setting(
         models,
         tuple(chosen_symmetries(each.plan, symmetries) for each in models),

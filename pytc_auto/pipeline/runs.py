@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytc_auto.errors import DataError, OutputError, PlanError
+from pytc_auto.errors import DataError, ModelError, OutputError, PlanError
 from pytc_auto.io.open import locate
 from pytc_auto.schema.dataset import Dataset
 from pytc_auto.schema.fingerprint import Fingerprint
@@ -161,6 +161,25 @@ def model_of(folder: str | Path) -> Path:
     """A model folder as it is; a trained run stands for its model."""
     model = Run(Path(folder)).model
     return model if model.is_dir() else Path(folder)
+
+
+def find_model(argument: str | Path, runs: Path) -> Path:
+    """The folder of a model, or of a run that has one, that a path or the name of a run means.
+
+    Raises:
+        ModelError: There is no such folder, or it is a run that was not trained.
+    """
+    places = [Path(argument), runs / str(argument)]
+    for place in places:
+        if (place / SELECTION).is_file() or model_of(place) != place or any(place.glob("fold_*.safetensors")):
+            return place
+    present = next((place for place in places if place.is_dir()), None)
+    if present is None:
+        known = ", ".join(run.name for run in _runs_in(runs) if run.model.is_dir()) or "none"
+        raise ModelError(f"{argument}: there is no such model, nor a run of that name (trained runs in {runs}: {known}).")
+    if Run(present).dataset_file.is_file():
+        raise ModelError(f"{present}: this run has no model yet. Run 'pytc train {present}' first.")
+    return present
 
 
 def find_runs(argument: str | Path, runs: Path) -> list[Run]:

@@ -64,7 +64,7 @@ DAMAGES = {
     "no weights": (lambda m: (m / "fold_0.safetensors").unlink(), ModelError, r"lacks fold_0\.safetensors"),
     "no plan": (lambda m: (m / "plan.yaml").unlink(), ModelError, r"lacks plan\.yaml"),
     "no decoder": (lambda m: (m / "decoder.json").unlink(), ModelError, r"lacks decoder\.json"),
-    "no model": (shutil.rmtree, ModelError, r"is not a model folder"),
+    "no model": (shutil.rmtree, ModelError, r"there is no such model, nor a run of that name"),
 }
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from samples import AFFINITIES, FOREGROUND
 from tests_models import VOXEL_SIZE, write_model
@@ -7,6 +9,7 @@ from tests_v1 import WAY
 
 from pytc_auto.errors import ModelError
 from pytc_auto.pipeline.model_folder import Model, open_models
+from pytc_auto.pipeline.runs import find_model
 
 OFFSETS = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [-2, 0, 0], [0, -3, 0], [0, 0, -3]]
 
@@ -31,6 +34,25 @@ def test_a_trained_run_stands_for_its_model(tmp_path):
     (tmp_path / "planned" / "plan.yaml").write_bytes((folder / "plan.yaml").read_bytes())
     with pytest.raises(ModelError, match=r"planned: .* lacks decoder\.json, fold_0\.safetensors\. Give a trained run"):
         Model.open(tmp_path / "planned")
+
+
+def test_a_model_is_found_by_the_name_of_its_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, runs = write_model(tmp_path / "runs" / "a" / "model"), Path("runs")
+    write_model(tmp_path / "runs" / "selected").joinpath("selection.json").touch()
+    (folder.parent / "plan.yaml").touch()
+    (tmp_path / "a").mkdir()  # a data folder, say
+    assert find_model("a", runs).resolve() == folder.parent
+    assert find_model("runs/a", Path("elsewhere")) == Path("runs/a")
+    assert find_model(folder, runs) == folder
+    assert find_model("selected", runs) == Path("runs/selected")
+    (tmp_path / "runs" / "b").mkdir()
+    for name in ("plan.yaml", "dataset.yaml"):
+        (tmp_path / "runs" / "b" / name).touch()
+    with pytest.raises(ModelError, match=r"^runs/b: this run has no model yet\. Run 'pytc train runs/b' first\.$"):
+        find_model("b", runs)
+    with pytest.raises(ModelError, match=r"^c: there is no such model, nor a run of that name \(trained runs in runs: a\)\.$"):
+        find_model("c", runs)
 
 
 def test_models_that_agree_go_together(tmp_path):
