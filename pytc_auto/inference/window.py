@@ -56,6 +56,7 @@ class Seen:
         box: To be predicted.
         origin: Where the gray values begin.
         patches: That meet the box and are not constant.
+        all_patches: Whether these are all that meet the box.
         gray: (Z, Y, X) in the stored dtype: all voxels of the patches. None if there is no patch.
     """
 
@@ -63,6 +64,7 @@ class Seen:
     box: Box
     origin: Zyx
     patches: list[Box]
+    all_patches: bool
     gray: Sent | None
 
 
@@ -124,7 +126,8 @@ class Predictor:
         if gray_zyx.dtype.kind == "f" and np.isnan(gray_zyx.min()):
             raise DataError(f"{image.source}: NaN or infinite gray values in {region}. Replace them, for example by the mean.")
         shown = [patch for patch in patches if _varies(gray_zyx[patch.relative_to(region.start).slices])]
-        return Seen(image.source, box, region.start, shown, self._transfer.to_device(gray_zyx) if shown else None)
+        gray = self._transfer.to_device(gray_zyx) if shown else None
+        return Seen(image.source, box, region.start, shown, all_patches=len(shown) == len(patches), gray=gray)
 
     def blend(self, seen: Seen, progress: Progress | None = None) -> torch.Tensor:
         """The weighted mean of the patches' logits inside a box; ``UNSEEN`` where there are none.
@@ -162,7 +165,8 @@ class Predictor:
                 weight_zyx[outer] += weights
                 if progress:
                     progress(number / len(seen.patches))
-        return total_czyx.div_(weight_zyx).masked_fill_(weight_zyx == 0, UNSEEN)
+        total_czyx.div_(weight_zyx)
+        return total_czyx if seen.all_patches else total_czyx.masked_fill_(weight_zyx == 0, UNSEEN)
 
     def check(self, extremes: npt.NDArray[np.float32], seen: Seen) -> None:
         """Refuse logits, of which these are the least and the greatest, that are not finite.

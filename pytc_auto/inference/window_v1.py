@@ -79,7 +79,7 @@ class V1Predictor:
         region = Box(windows[0].start, windows[-1].stop)
         gray = torch.from_numpy(padded.read(region))
         seen = [window.relative_to(padded.before) for window in windows]
-        return Seen(image.source, box, seen[0].start, seen, Sent(gray))
+        return Seen(image.source, box, seen[0].start, seen, all_patches=True, gray=Sent(gray))
 
     def blend(self, seen: Seen, progress: Progress | None = None) -> torch.Tensor:
         """The weighted mean of the windows' values inside a box, (C, Z, Y, X), float32. They may not be finite; see ``check``."""

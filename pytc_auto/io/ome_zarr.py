@@ -20,6 +20,9 @@ from pytc_auto.geometry import Zyx, ZyxFloat
 CHUNK: Zyx = (64, 64, 64)
 """Voxels of a chunk, for whoever has no reason to choose another."""
 
+COMPRESSION = 1
+"""Of zstd. Level 3 takes twice the time for predictions that are 5 % smaller, and for labels that are as large (docs/log.md)."""
+
 _IMAGE_OF_LABELS = "../../"
 
 
@@ -188,7 +191,7 @@ def create_level(
         shape=tuple(shape),
         chunks=tuple(max(1, min(c, n)) for c, n in zip(chunks, shape, strict=True)),
         dtype=dtype,
-        compressors=ZstdCodec(level=3),
+        compressors=ZstdCodec(level=COMPRESSION),
         fill_value=0,
         dimension_names=list("czyx"[-len(shape) :]),
     )
