@@ -7,6 +7,7 @@ from pytc_auto.geometry import Box
 from pytc_auto.inference.predict import predict_box
 from pytc_auto.inference.window_size import window_plan
 from pytc_auto.io.volume import ArrayVolume
+from pytc_auto.models.build import build_network
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,18 @@ def test_a_network_of_one_section_sees_one_section_of_any_stack(make_plan, shape
     assert stack == single
     assert stack[0] == 1
     assert all(n <= m for n, m in zip(stack, shape, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2), (2, 2, 2), (1, 2, 1)])
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_volume_of_one_voxel_at_the_coarsest_stage_is_filled_up(make_plan, shape, flat):
+    network = {**UNET, "strides": [[1, 1, 1], [1, 2, 2]], "kernels": [[1, 3, 3], [1, 3, 3]]} if flat else UNET
+    plan = make_plan(patch=(1, 16, 16) if flat else (16, 16, 16), network=network, heads=[FOREGROUND])
+    assert window_plan(plan, shape).patch == ((1, 4, 2) if flat else (4, 2, 2))
+    image = np.arange(20, 20 + np.prod(shape), dtype=np.uint8).reshape(shape)
+    logits = predict_box([build_network(plan)], ArrayVolume(image), plan, Box.of_shape(shape))
+    assert logits.shape == (1, *shape)
+    assert np.isfinite(logits).all()
 
 
 class Local(torch.nn.Module):
