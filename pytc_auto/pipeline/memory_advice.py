@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pytc_auto.errors import BudgetError
 from pytc_auto.geometry import Zyx
 from pytc_auto.pipeline.runs import Run
-from pytc_auto.planning.patch import PatchFamily, smallest_extent, wanted_field_of_view
+from pytc_auto.planning.patch import PatchFamily, room_extent, wanted_field_of_view
 from pytc_auto.schema.plan import Plan
 
 SIGNS = ("not enough memory", "out of memory", "allocate memory", "ALLOC_FAILED")
@@ -56,6 +56,6 @@ def _smaller(run: Run, plan: Plan) -> list[str] | None:
 def next_smaller_patch(run: Run, plan: Plan) -> Zyx | None:
     """The largest patch of the planner's family for the data that holds fewer voxels; None where there is none."""
     fingerprint = run.fingerprint()
-    family = PatchFamily(plan.working_voxel_size_nm, smallest_extent(fingerprint, plan.working_scale))
+    family = PatchFamily(plan.working_voxel_size_nm, room_extent(fingerprint, plan.working_scale))
     wanted_nm, _, _ = wanted_field_of_view(fingerprint, plan.task)
     return next((patch for patch in family.patches(wanted_nm) if math.prod(patch) < math.prod(plan.patch)), None)

@@ -196,7 +196,8 @@ def _of_patch(plan: Plan, fingerprint: Fingerprint) -> list[str]:
 def _of_steps(plan: Plan) -> list[str]:
     """What is said of a plan whose time is short for this machine."""
     steps, seconds = plan.sampling.steps + plan.sampling.refit_steps, plan.machine.seconds
-    if seconds is None or steps >= ENOUGH_STEPS or plan.why["sampling"].rule == "by hand":
+    by_hand = plan.why["sampling"].rule == "by hand" or "sampling.steps" in plan.why
+    if seconds is None or steps >= ENOUGH_STEPS or by_hand:
         return []
     return [
         f"Only {steps} steps fit into {seconds / 60:.0f} minutes here, even of the narrowest network. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ FINE_VOXELS = 2**19
 LEAST_VOXELS = 48
 MOST_OF_VOLUME = 0.75
 """A patch as deep as its stack shows section 1 at depth 1 always; where its labels are blank, depth 1 is never learned."""
+FEW_LABELS = 0.1
+"""Volumes with less of the labelled voxels than this make no patch smaller for all others; they are continued by reflection."""
 LEAST_SECTIONS = 16
 LEAST_SECTIONS_ANISOTROPIC = 8
 MOST_SECTIONS = 32
@@ -62,7 +65,7 @@ class PatchFamily:
 
     Attributes:
         voxel_size_nm: Of the working grid.
-        extent: Of the smallest volume on the working grid; None where it is not known.
+        extent: For which there is room, on the working grid; None where it is not known.
     """
 
     voxel_size_nm: ZyxFloat
@@ -165,7 +168,7 @@ def shrunk_by_volumes(fingerprint: Fingerprint, scale: Zyx, patch: Zyx, wanted_n
     Args:
         fingerprint: The volumes.
         scale: Of the working grid.
-        patch: What was planned; it fits all volumes.
+        patch: What was planned.
         wanted_nm: The field of view that was wanted.
     """
     z, y, x = (size * n for size, n in zip(fingerprint.voxel_size_nm, scale, strict=True))
@@ -173,13 +176,14 @@ def shrunk_by_volumes(fingerprint: Fingerprint, scale: Zyx, patch: Zyx, wanted_n
     extents = [family.extent for family in volumes.values() if family.extent is not None]
     if len(extents) < max(2, len(volumes)):
         return None
-    together = PatchFamily((z, y, x), smallest_extent(fingerprint, scale))
+    together = PatchFamily((z, y, x), room_extent(fingerprint, scale))
     largest = PatchFamily((z, y, x), max(extents, key=math.prod))
     reaches = sorted(r for r in together.reaches(wanted_nm) if not _exceeds(patch, together.patch(r)))
     possible = next((p for p in map(largest.patch, reaches[:1]) if _exceeds(p, patch) and math.prod(p) <= MOST_VOXELS), None)
     if possible is None:
         return None
-    small = [name for name, family in volumes.items() if _exceeds(possible, family.patch(reaches[0]))]
+    patches = {name: family.patch(reaches[0]) for name, family in volumes.items()}
+    small = [name for name, own in patches.items() if _exceeds(possible, own) and not _exceeds(patch, own)]
     return Shrunk(tuple(small), possible)
 
 
@@ -191,6 +195,22 @@ def _exceeds(patch: Zyx, other: Zyx) -> bool:
 def smallest_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
     """Extent per axis of the smallest labelled volume on the working grid; None where a shape is not known."""
     return _smallest([v.shape for v in fingerprint.volumes if v.labelled], scale)
+
+
+def room_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
+    """The same, but for those that are the shortest on an axis and hold few of the labels together."""
+    volumes = [(v.shape, v.labelled_fraction) for v in fingerprint.volumes if v.labelled]
+    known = [(shape, math.prod(shape) * (1 if part is None else part)) for shape, part in volumes if shape is not None]
+    whole = sum(labels for _, labels in known)
+    if not known or len(known) < len(volumes):
+        return None
+
+    def shortest(axis: int) -> int:
+        by_extent = sorted((shape[axis], labels) for shape, labels in known)
+        held = itertools.accumulate(labels for _, labels in by_extent)
+        return next(n for (n, _), labels in zip(by_extent, held, strict=True) if labels >= FEW_LABELS * whole)
+
+    return zyx([max(1, math.ceil(shortest(axis) / scale[axis])) for axis in range(3)])
 
 
 def refuse_outsized(fingerprint: Fingerprint, scale: Zyx, patch: Zyx) -> None:

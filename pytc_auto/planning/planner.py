@@ -21,7 +21,7 @@ from pytc_auto.planning.patch import (
     PatchFamily,
     field_of_view,
     refuse_outsized,
-    smallest_extent,
+    room_extent,
     wanted_field_of_view,
 )
 from pytc_auto.planning.prediction import choose_decoder, choose_inference
@@ -55,7 +55,7 @@ class _Ground:
     """What is settled before the patch is chosen.
 
     Attributes:
-        extent: Of the smallest labelled volume on the working grid.
+        extent: For which a patch has room, on the working grid.
         labelled: How much of each volume is; None where it is not known.
     """
 
@@ -121,7 +121,7 @@ def _settle(fingerprint: Fingerprint, machine: Machine, task: Task | None, decid
         scale,
         decided.add("labels", read_labels(fingerprint, chosen, size)),
         size,
-        extent=smallest_extent(fingerprint, scale),
+        extent=room_extent(fingerprint, scale),
         labelled=Labelled.of(fingerprint, scale),
     )
 

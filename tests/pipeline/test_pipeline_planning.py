@@ -8,6 +8,7 @@ import pytc_auto
 from pytc_auto.errors import BudgetError, DataError, OutputError, PlanError
 from pytc_auto.fingerprint import sampling
 from pytc_auto.pipeline import planning
+from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.cost import relative_work
 from pytc_auto.planning.machines import PRESETS
 from pytc_auto.planning.memory import memory_bytes
@@ -54,6 +55,15 @@ def test_a_slow_machine_is_told_what_it_needs(machine):
     machine(30.0)
     with pytest.raises(BudgetError, match=r"Give at least \d+m"):
         PLAN_HERE(fingerprint(), 1800.0, make_plan)
+
+
+def test_few_steps_are_told_unless_they_were_given(machine):
+    machine(2.0)
+    plan = PLAN_HERE(fingerprint(), 1800.0, make_plan)
+    (said,) = planning._of_steps(plan)
+    assert said.startswith(f"Only {plan.sampling.steps + plan.sampling.refit_steps} steps fit into 30 minutes here")
+    given = make_plan(fingerprint(), plan.machine, by_hand=read_overrides(["sampling.steps=8", "sampling.validate_every=4"]))
+    assert planning._of_steps(given) == []
 
 
 def test_a_sample_is_read_unless_all_is_asked_for(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from pytc_auto.planning.budget import LEAST_VALIDATIONS, MOST_SCORED, VALIDATION
 from pytc_auto.planning.by_hand import read_overrides
 from pytc_auto.planning.folds import Labelled, scored_extent
 from pytc_auto.planning.machines import PRESETS
-from pytc_auto.planning.patch import shrunk_by_volumes
+from pytc_auto.planning.patch import room_extent, shrunk_by_volumes, smallest_extent
 from pytc_auto.planning.planner import make_plan
 
 TINY, MIDDLE, LARGE = (40, 250, 260), (100, 300, 310), (300, 620, 650)
@@ -109,8 +109,11 @@ def test_fold_0_never_learns_from_less_than_half_and_all_volumes_are_held_out_on
         assert sorted(r.volume for f in folds for r in f.validation) == list(range(len(shapes)))
 
 
+THIN = (40, 900, 950)
+
+
 def test_a_small_volume_that_shrinks_the_patch_is_named():
-    facts = of_shapes(LARGE, TINY, LARGE)
+    facts = of_shapes(LARGE, THIN, LARGE)
     plan = make_plan(facts, PRESETS["M"])
     shrunk = shrunk_by_volumes(facts, plan.working_scale, plan.patch, plan.why["patch"].numbers["wanted_nm"])
     assert shrunk.volumes == ("v1",)
@@ -119,6 +122,35 @@ def test_a_small_volume_that_shrinks_the_patch_is_named():
         facts = of_shapes(*alike)
         plan = make_plan(facts, PRESETS["M"])
         assert shrunk_by_volumes(facts, plan.working_scale, plan.patch, 1200.0) is None
+
+
+def test_small_volumes_with_few_labels_shrink_no_patch():
+    alone = make_plan(of_shapes(LARGE), PRESETS["M"]).patch
+    for shapes in ((LARGE, TINY, LARGE), (TINY, LARGE, (1, 600, 700))):
+        facts = of_shapes(*shapes)
+        plan = make_plan(facts, PRESETS["M"])
+        assert plan.patch == alone
+        assert shrunk_by_volumes(facts, plan.working_scale, plan.patch, plan.why["patch"].numbers["wanted_nm"]) is None
+    many = make_plan(of_shapes(LARGE, *[TINY] * 6), PRESETS["M"])
+    assert math.prod(many.patch) < math.prod(alone)
+
+
+def test_labels_count_and_not_voxels():
+    facts = of_shapes(LARGE, THIN)
+    assert make_plan(facts, PRESETS["M"]).patch[0] < 40
+    hardly, large = facts.volumes[1].replace(labelled_fraction=0.1), facts.volumes[0].replace(labelled_fraction=1.0)
+    assert (
+        make_plan(facts.replace(volumes=[large, hardly]), PRESETS["M"]).patch == make_plan(of_shapes(LARGE), PRESETS["M"]).patch
+    )
+
+
+def test_room_is_for_nine_tenths_of_the_labels_on_each_axis():
+    facts = of_shapes((50, 400, 400), (400, 50, 400), (400, 400, 400))
+    assert room_extent(facts, (1, 1, 1)) == (50, 50, 400)
+    facts = of_shapes((20, 400, 400), (400, 20, 400), (400, 400, 400), (30, 401, 402))
+    assert room_extent(facts, (1, 2, 2)) == (30, 200, 200)
+    assert smallest_extent(facts, (1, 2, 2)) == (20, 10, 200)
+    assert room_extent(facts.replace(volumes=[facts.volumes[0].replace(shape=None)]), (1, 1, 1)) is None
 
 
 def machine(seconds):
