@@ -58,7 +58,7 @@ def test_a_slow_machine_is_told_what_it_needs(machine):
 
 
 def test_few_steps_are_told_unless_they_were_given(machine):
-    machine(2.0)
+    machine(6.0)
     plan = PLAN_HERE(fingerprint(), 1800.0, make_plan)
     (said,) = planning._of_steps(plan)
     assert said.startswith(f"Only {plan.sampling.steps + plan.sampling.refit_steps} steps fit into 30 minutes here")
