@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytc_auto.errors import PlanError
@@ -172,19 +172,20 @@ def shrunk_by_volumes(fingerprint: Fingerprint, scale: Zyx, patch: Zyx, wanted_n
         wanted_nm: The field of view that was wanted.
     """
     z, y, x = (size * n for size, n in zip(fingerprint.voxel_size_nm, scale, strict=True))
-    volumes = {v.name: PatchFamily((z, y, x), _smallest([v.shape], scale)) for v in fingerprint.volumes if v.labelled}
-    extents = [family.extent for family in volumes.values() if family.extent is not None]
-    if len(extents) < max(2, len(volumes)):
+    shapes = {v.name: v.shape for v in fingerprint.volumes if v.labelled}
+    extents = {name: _coarser(shape, scale) for name, shape in shapes.items() if shape is not None}
+    if len(extents) < max(2, len(shapes)):
         return None
     together = PatchFamily((z, y, x), room_extent(fingerprint, scale))
-    largest = PatchFamily((z, y, x), max(extents, key=math.prod))
+    largest = PatchFamily((z, y, x), max(extents.values(), key=math.prod))
     reaches = sorted(r for r in together.reaches(wanted_nm) if not _exceeds(patch, together.patch(r)))
     possible = next((p for p in map(largest.patch, reaches[:1]) if _exceeds(p, patch) and math.prod(p) <= MOST_VOXELS), None)
     if possible is None:
         return None
-    patches = {name: family.patch(reaches[0]) for name, family in volumes.items()}
-    small = [name for name, own in patches.items() if _exceeds(possible, own) and not _exceeds(patch, own)]
-    return Shrunk(tuple(small), possible)
+    own = {name: PatchFamily((z, y, x), extent).patch(reaches[0]) for name, extent in extents.items()}
+    halfway = [(planned + most) / 2 for planned, most in zip(patch, possible, strict=True)]
+    small = [name for name, n in own.items() if any(patch[i] <= n[i] < halfway[i] for i in range(3))]
+    return Shrunk(tuple(small), possible) if small else None
 
 
 def _exceeds(patch: Zyx, other: Zyx) -> bool:
@@ -192,25 +193,36 @@ def _exceeds(patch: Zyx, other: Zyx) -> bool:
     return any(n > m for n, m in zip(patch, other, strict=True))
 
 
-def smallest_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
-    """Extent per axis of the smallest labelled volume on the working grid; None where a shape is not known."""
-    return _smallest([v.shape for v in fingerprint.volumes if v.labelled], scale)
+def smallest_extent(fingerprint: Fingerprint, scale: Zyx, *, but: float = 0.0) -> Zyx | None:
+    """Extent per axis of the smallest labelled volume on the working grid; None where a shape is not known.
 
-
-def room_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
-    """The same, but for those that are the shortest on an axis and hold few of the labels together."""
+    Args:
+        fingerprint: The volumes.
+        scale: Of the working grid.
+        but: Volumes that are shorter on an axis and together hold less than this share of the labelled voxels do not count there.
+    """
     volumes = [(v.shape, v.labelled_fraction) for v in fingerprint.volumes if v.labelled]
     known = [(shape, math.prod(shape) * (1 if part is None else part)) for shape, part in volumes if shape is not None]
-    whole = sum(labels for _, labels in known)
     if not known or len(known) < len(volumes):
         return None
+    enough = but * sum(labels for _, labels in known)
 
     def shortest(axis: int) -> int:
         by_extent = sorted((shape[axis], labels) for shape, labels in known)
         held = itertools.accumulate(labels for _, labels in by_extent)
-        return next(n for (n, _), labels in zip(by_extent, held, strict=True) if labels >= FEW_LABELS * whole)
+        return next(n for (n, _), labels in zip(by_extent, held, strict=True) if labels >= enough)
 
-    return zyx([max(1, math.ceil(shortest(axis) / scale[axis])) for axis in range(3)])
+    return _coarser(zyx([shortest(axis) for axis in range(3)]), scale)
+
+
+def room_extent(fingerprint: Fingerprint, scale: Zyx) -> Zyx | None:
+    """For what extent patches are made: the smallest volumes do not count where they hold few of the labels."""
+    return smallest_extent(fingerprint, scale, but=FEW_LABELS)
+
+
+def _coarser(shape: Zyx, scale: Zyx) -> Zyx:
+    """An extent on the working grid."""
+    return zyx([max(1, math.ceil(n / factor)) for n, factor in zip(shape, scale, strict=True)])
 
 
 def refuse_outsized(fingerprint: Fingerprint, scale: Zyx, patch: Zyx) -> None:
@@ -230,13 +242,6 @@ def refuse_outsized(fingerprint: Fingerprint, scale: Zyx, patch: Zyx) -> None:
                 f"override: patch is {patch[i]} voxels on {axis}, but the longest volume has {longest} there on the working "
                 f"grid. Most of it would be reflection. Use {longest} or less."
             )
-
-
-def _smallest(shapes: Sequence[Zyx | None], scale: Zyx) -> Zyx | None:
-    known = [s for s in shapes if s is not None]
-    if not known or len(known) < len(shapes):
-        return None
-    return zyx([max(1, math.ceil(min(s[i] for s in known) / scale[i])) for i in range(3)])
 
 
 def field_of_view(patch: Zyx, voxel_size_nm: ZyxFloat) -> list[float]:

@@ -135,6 +135,18 @@ def test_small_volumes_with_few_labels_shrink_no_patch():
     assert math.prod(many.patch) < math.prod(alone)
 
 
+def test_of_volumes_that_only_together_hold_enough_the_one_that_limits_is_named():
+    short, thin = (
+        (28, 650, 650),
+        (32, 600, 520),
+    )  # 5.8 and 4.9 % of the labels; thin is the shortest along x, where it does not count
+    facts = of_shapes(LARGE, (160, 600, 620), short, thin)
+    plan = make_plan(facts, PRESETS["M"])
+    assert room_extent(facts, plan.working_scale)[0] == 32
+    shrunk = shrunk_by_volumes(facts, plan.working_scale, plan.patch, plan.why["patch"].numbers["wanted_nm"])
+    assert shrunk.volumes == ("v3",)
+
+
 def test_labels_count_and_not_voxels():
     facts = of_shapes(LARGE, THIN)
     assert make_plan(facts, PRESETS["M"]).patch[0] < 40
