@@ -1,15 +1,17 @@
 """Convolutions on a CPU: by the faster kernels, in the faster layout.
 
 torch hands a convolution to oneDNN, except one in float32 of a single small sample (channels × Z × Y at most 20,480), which an
-older routine takes that is up to three times slower: the stem and the coarse stages of any network whose patches come one by one.
-Where no gradients are wanted, oneDNN is called by its name and gives the same numbers; in training the backward pass would choose
-again. In bf16 all goes to oneDNN as it is.
+older routine takes that is up to twenty times slower: the stem and the coarse stages of any network whose patches come one by
+one, most of a narrow one. There oneDNN is called by its name and gives the same numbers. In bf16 all goes to oneDNN as it is.
 
 Where channels are last, oneDNN's convolutions are faster, the gradients of weights most of all; depthwise ones of float32 are
 slower. Layouts are handed on from layer to layer by the weights, in bf16 from the patch on. Timings are in docs/log.md.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ SMALL = 20_480
 
 
 class Convolution(nn.Conv3d):
-    """torch's convolution, whose small samples are oneDNN's as well where they are only predicted.
+    """torch's convolution, whose small samples are oneDNN's as well.
 
     Attributes:
         begins_channels_last: A single channel is taken as one that comes last. torch reads a layout from strides, and those of
@@ -36,9 +38,10 @@ class Convolution(nn.Conv3d):
         if self.begins_channels_last:
             features = _channels_last(features)
         stride, padding, dilation = self.stride, self.padding, self.dilation
-        if isinstance(padding, str) or torch.is_grad_enabled() or not self._is_kept_from_onednn(features):
+        if isinstance(padding, str) or not self._is_kept_from_onednn(features):
             return super().forward(features)
-        return torch.mkldnn_convolution(features, self.weight, self.bias, padding, stride, dilation, 1)
+        made: torch.Tensor = _OneDnn.apply(features, self.weight, self.bias, padding, stride, dilation)
+        return made
 
     def _is_kept_from_onednn(self, features: torch.Tensor) -> bool:
         """Whether torch would take its slow routine; a kernel of one voxel is a plain product there, and stays."""
@@ -53,6 +56,50 @@ class Convolution(nn.Conv3d):
             and not torch.is_autocast_enabled("cpu")
             and torch.backends.mkldnn.is_available()
         )
+
+
+class _OneDnn(torch.autograd.Function):
+    """oneDNN's convolution with its own backward pass, which torch would not choose for a dense sample."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0913, PLR0917
+        ctx: Any,
+        features: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        padding: Sequence[int],
+        stride: Sequence[int],
+        dilation: Sequence[int],
+    ) -> torch.Tensor:
+        """(1, inputs, Z, Y, X) to (1, outputs, Z', Y', X')."""
+        ctx.save_for_backward(features, weight)
+        ctx.geometry = stride, padding, dilation
+        ctx.bias_shape = None if bias is None else list(bias.shape)
+        return torch.mkldnn_convolution(features, weight, bias, padding, stride, dilation, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Of features, weight and bias, each laid out as what it belongs to."""
+        features, weight = ctx.saved_tensors
+        wanted = list(ctx.needs_input_grad[:3])
+        made = torch.ops.aten.convolution_backward(
+            gradients[0].to_mkldnn(),
+            features.to_mkldnn(),
+            weight,
+            ctx.bias_shape,
+            *ctx.geometry,
+            False,
+            [0, 0, 0],
+            1,
+            wanted,
+        )
+        of_features, of_weight, of_bias = (made[place].to_dense() if want else None for place, want in enumerate(wanted))
+        return _as(of_features, features), _as(of_weight, weight), of_bias, None, None, None
+
+
+def _as(gradient: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
+    """The gradient in the layout of what it belongs to."""
+    return None if gradient is None else torch.empty_like(like).copy_(gradient)
 
 
 def with_own_convolutions(network: nn.Module) -> nn.Module:
