@@ -16,5 +16,5 @@ def test_ctrl_c_is_told_to_be_gone_on_from(monkeypatch, capsys, tmp_path):
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 130
-    assert "Stopped. The same command goes on from here." in capsys.readouterr().err
+    assert "Stopped. Run the same command again; what is finished is kept." in capsys.readouterr().err
     assert pytc_auto.status is interrupted

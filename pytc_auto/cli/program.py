@@ -49,5 +49,5 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as ended:
         if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
             raise
-        screen(stderr=True).print("Stopped. The same command goes on from here.")
+        screen(stderr=True).print("Stopped. Run the same command again; what is finished is kept.")
         sys.exit(INTERRUPTED)

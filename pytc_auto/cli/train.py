@@ -17,7 +17,7 @@ def train(  # noqa: PLR0913, PLR0917
     fold: Annotated[Any, typer.Option(parser=fold_number, metavar="K|all", help="which fold to train")] = "0",
     max_time: TimeOption = None,
     init_from: Annotated[
-        Path | None, typer.Option(metavar="MODEL", help="a trained run or its model, whose weights to start from")
+        Path | None, typer.Option(metavar="MODEL", help="a trained run, its name or its model, whose weights to start from")
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="train on so many at once; with --fold all, a fold on each")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="machines, under torchrun or SLURM")] = 1,

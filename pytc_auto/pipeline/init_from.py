@@ -58,6 +58,8 @@ def _opened(model: Path, number: int) -> tuple[Plan, Path]:
     """Plan and weights of a model folder."""
     members = sorted(model.glob("fold_*.safetensors"))
     if not members or not (model / "plan.yaml").is_file():
-        raise ModelError(f"{model}: is no model folder with plan.yaml and fold_K.safetensors. Give a trained run or its model.")
+        raise ModelError(
+            f"{model}: is no model folder with plan.yaml and fold_K.safetensors. Give a trained run, its name or its model."
+        )
     same = model / f"fold_{number}.safetensors"
     return Plan.load(model / "plan.yaml"), same if same in members else members[0]

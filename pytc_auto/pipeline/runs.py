@@ -157,10 +157,11 @@ def find_run(argument: str | Path, runs: Path) -> Run:
     return _checked(run)
 
 
-def model_of(folder: str | Path) -> Path:
-    """A model folder as it is; a trained run stands for its model."""
-    model = Run(Path(folder)).model
-    return model if model.is_dir() else Path(folder)
+def model_of(argument: str | Path, runs: Path | None = None) -> Path:
+    """A model folder as it is; a trained run, by its folder or its name in ``runs``, stands for its model."""
+    named = [] if runs is None else [runs / str(argument)]
+    models = (Run(place).model for place in (Path(argument), *named))
+    return next((model for model in models if model.is_dir()), Path(argument))
 
 
 def find_model(argument: str | Path, runs: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +85,7 @@ def train(  # noqa: PLR0913
     """
     run = find_run(what, Path(runs))
     plan = run.plan()
+    flags = replace(flags, init_from=model_of(flags.init_from, Path(runs)) if flags.init_from else None)
     started = time.monotonic()
     numbers = _folds(plan, fold)
     if fold == "all" and flags.processes > 1:
@@ -131,7 +132,7 @@ def train_fold(  # noqa: PLR0913
     from pytc_auto.training.fit import LAST, best_weights, device_for, fit
 
     folder = run.fold(number)
-    start, begun = model_of(flags.init_from) if flags.init_from else None, (folder / "checkpoints" / f"{LAST}.ckpt").exists()
+    start, begun = flags.init_from, (folder / "checkpoints" / f"{LAST}.ckpt").exists()
     if fold_is_trained(run, number):
         say(f"Fold {number} is trained already" + (f"; {ignored(start, number)}" if start is not None else ""))
         return False

@@ -14,7 +14,8 @@ class Flags:
         devices: Processes on each node, one device each. A step then sees the crops of so many plans' batches.
         nodes: Machines.
         loggers: Beside TensorBoard and CSV: ``wandb``, ``mlflow``.
-        init_from: Model folder whose weights a fold starts from as far as they fit; one that has started goes on from its own.
+        init_from: Model folder, or a trained run or its name, whose weights a fold starts from as far as they fit; one that has
+            started goes on from its own.
     """
 
     devices: int = 1

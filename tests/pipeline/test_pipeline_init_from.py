@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_a_changed_head_is_said_and_starts_afresh(runs):
     heads = "heads=[{kind:affinities,offsets:[[-1,0,0],[0,-1,0],[0,0,-1],[-1,-1,0]],loss:balanced_bce,weight:1.0}]"
     planned(runs, "head", "network.kind=mednext", KERNELS, heads, seed=5)
     given = load_file(runs / "first/model/fold_0.safetensors")
-    made, said = started(runs, "head", runs / "first/model")
+    made, said = started(runs, "head", Path("first"))  # so does its name
     fresh = {name for name, value in given.items() if value.shape != made[name].shape}
     assert fresh == {"out_0.conv_out.weight", "out_0.conv_out.bias"}
     (told,) = [line for line in said if line.startswith("Not taken over, these start afresh")]
@@ -96,7 +97,7 @@ def test_a_model_of_which_nothing_fits_is_refused(runs):
     planned(runs, "unet", "network.kind=unet")
     with pytest.raises(ModelError, match=r"nothing fits. It is a mednext with features .*, the plan has a unet with"):
         pytc_auto.train("unet", runs=runs, flags=Flags(init_from=runs / "first/model"))
-    with pytest.raises(ModelError, match=r"unet: is no model folder .* Give a trained run or its model"):
+    with pytest.raises(ModelError, match=r"unet: is no model folder .* Give a trained run, its name or its model"):
         pytc_auto.train("unet", runs=runs, flags=Flags(init_from=runs / "unet"))
     assert not (runs / "unet" / "model").exists()
 
@@ -121,5 +122,5 @@ def test_a_fold_that_is_trained_ignores_it_and_says_so(runs):
     assert "Fold 0 is trained already; --init-from is ignored" in said
     _, said = started(runs, "first", runs / "nowhere")
     (told,) = [line for line in said if line.startswith("Fold 0 is trained already")]
-    assert told.endswith("is no model folder with plan.yaml and fold_K.safetensors. Give a trained run or its model.")
+    assert told.endswith("is no model folder with plan.yaml and fold_K.safetensors. Give a trained run, its name or its model.")
     assert f"could not be used: {runs / 'nowhere'}" in told
