@@ -96,6 +96,18 @@ def test_patches_get_no_gradient_that_nobody_wants(pair):
     assert features.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_onednn_keeps_what_torch_keeps(pair, name):
+    *layers, features = pair(name)
+    kept = []
+    for layer in layers:
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor, to=sizes: (to.append(tensor.shape), tensor)[1], lambda t: t):
+            layer(features.requires_grad_())
+        kept.append(sizes)
+    assert kept[1] == kept[0] == [features.shape, layers[0].weight.shape]
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_what_torch_does_well_is_left_to_it(pair, routines, name):
     _, own, features = pair(name)

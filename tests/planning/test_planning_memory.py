@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from pytc_auto.models import convolution
 from pytc_auto.models.build import build_from
 from pytc_auto.planning.cost import multiply_adds
 from pytc_auto.planning.memory import forward_bytes, memory_bytes, parameters, recomputed_bytes, saved_bytes
@@ -28,6 +29,12 @@ MEDNEXT = [
     (16, 3, [2, 2, 2], [2, 2, 2], 5),
     (12, 4, [1, 2, 1, 2], [3, 2, 2, 4], 3),
 ]
+
+
+@pytest.fixture(autouse=True)
+def by_torch(monkeypatch):
+    """oneDNN, called by its name, wants values; a convolution keeps the same either way (tests/models)."""
+    monkeypatch.setattr(convolution, "SMALL", 0)
 
 
 def measured(network, patch, channels, precision):
