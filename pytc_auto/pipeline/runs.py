@@ -160,8 +160,16 @@ def find_run(argument: str | Path, runs: Path) -> Run:
 def model_of(argument: str | Path, runs: Path | None = None) -> Path:
     """A model folder as it is; a trained run, by its folder or its name in ``runs``, stands for its model."""
     named = [] if runs is None else [runs / str(argument)]
-    models = (Run(place).model for place in (Path(argument), *named))
-    return next((model for model in models if model.is_dir()), Path(argument))
+    for place in (Path(argument), *named):
+        if (model := Run(place).model).is_dir():
+            return model
+        if _has_members(place):
+            return place
+    return Path(argument)
+
+
+def _has_members(folder: Path) -> bool:
+    return any(folder.glob("fold_*.safetensors"))
 
 
 def find_model(argument: str | Path, runs: Path) -> Path:
@@ -172,7 +180,7 @@ def find_model(argument: str | Path, runs: Path) -> Path:
     """
     places = [Path(argument), runs / str(argument)]
     for place in places:
-        if (place / SELECTION).is_file() or model_of(place) != place or any(place.glob("fold_*.safetensors")):
+        if (place / SELECTION).is_file() or model_of(place) != place or _has_members(place):
             return place
     present = next((place for place in places if place.is_dir()), None)
     if present is None:
@@ -197,7 +205,7 @@ def find_runs(argument: str | Path, runs: Path) -> list[Run]:
     for folder in (path, runs / str(argument)):
         if (folder / SWEEP).is_file():
             return _runs_in(folder)
-    if path.is_dir() and any(path.glob("fold_*.safetensors")):
+    if path.is_dir() and _has_members(path):
         if not (path.parent / "dataset.yaml").is_file():
             raise PlanError(
                 f"{path}: is a model without its run, so its held-out data are not known. Name the run, or runs/NAME/model."

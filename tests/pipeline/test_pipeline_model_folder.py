@@ -9,7 +9,7 @@ from tests_v1 import WAY
 
 from pytc_auto.errors import ModelError
 from pytc_auto.pipeline.model_folder import Model, open_models
-from pytc_auto.pipeline.runs import find_model
+from pytc_auto.pipeline.runs import find_model, model_of
 
 OFFSETS = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [-2, 0, 0], [0, -3, 0], [0, 0, -3]]
 
@@ -53,6 +53,20 @@ def test_a_model_is_found_by_the_name_of_its_run(tmp_path, monkeypatch):
         find_model("b", runs)
     with pytest.raises(ModelError, match=r"^c: there is no such model, nor a run of that name \(trained runs in runs: a\)\.$"):
         find_model("c", runs)
+
+
+def test_a_model_folder_goes_before_a_run_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = Path("runs")
+    write_model(tmp_path / "runs" / "a" / "model")
+    write_model(tmp_path / "runs" / "selected")
+    data = tmp_path / "a"
+    data.mkdir()
+    assert [model_of(each, runs) for each in ("a", "selected", "none")] == [runs / "a" / "model", runs / "selected", Path("none")]
+    assert model_of("a") == Path("a")
+    data.rmdir()
+    write_model(tmp_path / "a")
+    assert model_of("a", runs) == Path("a")
 
 
 def test_models_that_agree_go_together(tmp_path):
